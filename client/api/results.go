@@ -1,0 +1,216 @@
+package api
+
+import "encoding/json"
+
+// The states of a container.
+const (
+	StateCreated    = "created"
+	StateRunning    = "running"
+	StateRestarting = "restarting"
+	StatePaused     = "paused"
+	StateExited     = "exited"
+	StateDead       = "dead"
+	StateRemoved    = "removed" // it is gone: only in the answer of remove and in a stream of list
+)
+
+// The healths of a container.
+const (
+	HealthNone      = "none" // its image has no HEALTHCHECK
+	HealthStarting  = "starting"
+	HealthHealthy   = "healthy"
+	HealthUnhealthy = "unhealthy"
+)
+
+// Container is what is known of a container.
+type Container struct {
+	Name      string `json:"name"`
+	ID        string `json:"id"`
+	Image     string `json:"image"`
+	State     string `json:"state"`
+	Health    string `json:"health"`
+	ExitCode  int    `json:"exitCode"`
+	Restarts  int    `json:"restarts"`
+	OOMKilled bool   `json:"oomKilled"`
+	Created   Time   `json:"created"`
+	Started   Time   `json:"started"`  // null before the first start
+	Finished  Time   `json:"finished"` // null before the first end
+	Domain    string `json:"domain"`
+	URL       string `json:"url"`
+	Port      int    `json:"port"` // 0: serves none
+	Commit    string `json:"commit"`
+}
+
+// Running says whether a process of the container runs.
+func (c Container) Running() bool {
+	return c.State == StateRunning || c.State == StatePaused
+}
+
+// Inspect is what NAME/inspect answers.
+type Inspect struct {
+	Container
+	Configuration Configuration   `json:"configuration"`
+	Limits        Limits          `json:"limits"`
+	Security      Security        `json:"security"`
+	Network       Network         `json:"network"`
+	Mounts        []Mount         `json:"mounts"`
+	ImageDetails  Image           `json:"imageDetails"`
+	Engine        json.RawMessage `json:"engine,omitempty"` // the engine's own document, for the admin scope
+}
+
+// Configuration is how a container is run.
+type Configuration struct {
+	Command     []string           `json:"command"`
+	Environment map[string]*string `json:"environment"` // values are null for the read scope
+	WorkingDir  string             `json:"workingDir"`
+	Restart     string             `json:"restart"`
+	Init        bool               `json:"init"`
+	StopSignal  string             `json:"stopSignal"`
+	Profile     string             `json:"profile"`
+}
+
+// Limits are what a container may use.
+type Limits struct {
+	Memory int64   `json:"memory"`
+	CPUs   float64 `json:"cpus"`
+	Pids   int64   `json:"pids"`
+	Files  int64   `json:"files"`  // open files of a process
+	Shm    int64   `json:"shm"`    // size of /dev/shm
+	LogMax int64   `json:"logMax"` // bytes of log that are kept
+}
+
+// Security is what a container may do.
+type Security struct {
+	User            string   `json:"user"` // as the image says; "" is root
+	Capabilities    []string `json:"capabilities"`
+	NoNewPrivileges bool     `json:"noNewPrivileges"`
+	Seccomp         string   `json:"seccomp"`
+	AppArmor        string   `json:"appArmor"`
+	ReadOnly        bool     `json:"readOnly"` // of the root file system
+	Runtime         string   `json:"runtime"`
+}
+
+// Network is where a container is reached.
+type Network struct {
+	Name     string `json:"name"`
+	Address  string `json:"address"` // "" when it does not run
+	Gateway  string `json:"gateway"`
+	Subnet   string `json:"subnet"`
+	Internal bool   `json:"internal"` // no way out
+}
+
+// Mount is a volume in a container.
+type Mount struct {
+	Volume string `json:"volume"`
+	Path   string `json:"path"`
+}
+
+// Image is an image that the daemon built.
+type Image struct {
+	Name       string   `json:"name"`
+	ID         string   `json:"id"`
+	Size       int64    `json:"size"`
+	Created    Time     `json:"created"`
+	URL        string   `json:"url"`
+	Ref        string   `json:"ref"`
+	Commit     string   `json:"commit"`
+	Containers []string `json:"containers"`
+}
+
+// Build is what build answers.
+type Build struct {
+	Name    string  `json:"name"`
+	ID      string  `json:"id"`    // of the image
+	Build   string  `json:"build"` // id of the build
+	URL     string  `json:"url"`
+	Ref     string  `json:"ref"`
+	Commit  string  `json:"commit"`
+	Size    int64   `json:"size"`
+	Seconds float64 `json:"seconds"`
+	Seq     int64   `json:"seq"` // of the last line of the output
+	Cursor  string  `json:"cursor"`
+}
+
+// The states of a build.
+const (
+	BuildQueued      = "queued"
+	BuildRunning     = "running"
+	BuildSucceeded   = "succeeded"
+	BuildFailed      = "failed"
+	BuildCancelled   = "cancelled"
+	BuildInterrupted = "interrupted" // the daemon ended while it ran
+)
+
+// BuildInfo is one build in the answer of builds.
+type BuildInfo struct {
+	ID       string  `json:"id"`
+	Name     string  `json:"name"`
+	URL      string  `json:"url"`
+	Ref      string  `json:"ref"`
+	Commit   string  `json:"commit"` // "" until it is known
+	State    string  `json:"state"`
+	Position int     `json:"position"` // in the queue, from 1; 0 when it does not wait
+	Started  Time    `json:"started"`  // null while it waits
+	Seconds  float64 `json:"seconds"`  // so far, or in all
+}
+
+// The kinds of a Change.
+const (
+	ChangeAdded    = "added"
+	ChangeModified = "modified"
+	ChangeDeleted  = "deleted"
+)
+
+// Change is a path that differs from the image's.
+type Change struct {
+	Path string `json:"path"`
+	Kind string `json:"kind"`
+}
+
+// LogsResult is what NAME/logs answers; with follow, Lines is empty, for they
+// went before it.
+type LogsResult struct {
+	Name      string `json:"name"`
+	Lines     []Line `json:"lines"`
+	Truncated bool   `json:"truncated"` // there are more lines than fit
+	Cursor    string `json:"cursor"`
+	Seq       int64  `json:"seq,omitempty"` // of the stream's last line
+	Gap       bool   `json:"gap,omitempty"` // lines after the cursor are gone
+}
+
+// Usage is what a container uses at a moment.
+type Usage struct {
+	Name    string       `json:"name"`
+	Time    Time         `json:"time"`
+	CPU     CPUUsage     `json:"cpu"`
+	Memory  MemoryUsage  `json:"memory"`
+	Network NetworkUsage `json:"network"`
+	Disk    DiskUsage    `json:"disk"`
+	Pids    int64        `json:"pids"`
+}
+
+// CPUUsage is the use of the processor.
+type CPUUsage struct {
+	Percent float64 `json:"percent"` // of one core, since the sample before
+	Limit   float64 `json:"limit"`   // cores
+}
+
+// MemoryUsage is the use of memory in bytes, page cache that can be dropped
+// left out.
+type MemoryUsage struct {
+	Usage   int64   `json:"usage"`
+	Limit   int64   `json:"limit"`
+	Percent float64 `json:"percent"` // of the limit
+}
+
+// NetworkUsage is what went through the container's interfaces, in bytes since
+// its start.
+type NetworkUsage struct {
+	Received int64 `json:"received"`
+	Sent     int64 `json:"sent"`
+}
+
+// DiskUsage is what went to and from block devices, in bytes since its start.
+type DiskUsage struct {
+	Read    int64 `json:"read"`
+	Written int64 `json:"written"`
+}

@@ -1,0 +1,150 @@
+package engine
+
+import (
+	"net/netip"
+	"slices"
+	"strings"
+	"sync"
+
+	"github.com/dockwire/dockwire/client/api"
+)
+
+// record is one container as the engine last said it is.
+type record struct {
+	api.Container
+	imageID string     // the image it was made from
+	addr    netip.Addr // where it is reached from this host; invalid when it is not
+	version uint64     // of the state when the record last changed
+}
+
+// state holds the containers of this instance in memory. The engine is the
+// truth: a syncer keeps the state as the engine is, and each mutation puts what
+// it did here before it answers.
+type state struct {
+	mu      sync.RWMutex
+	byName  map[string]*record // records are replaced, never changed
+	gone    []*record          // the last of those that were removed, oldest first
+	version uint64
+	dropped uint64 // the highest version that gone has forgotten
+	changed chan struct{}
+	up      bool // the engine answers, and the state was read from it
+}
+
+// maxGone bounds how many removed containers a state remembers for its
+// followers.
+const maxGone = 1000
+
+func newState() *state {
+	return &state{byName: map[string]*record{}, changed: make(chan struct{})}
+}
+
+// get gives the container called name.
+func (s *state) get(name string) (*record, bool) {
+	s.mu.RLock()
+	defer s.mu.RUnlock()
+	r, ok := s.byName[name]
+	return r, ok
+}
+
+// list gives all containers, by name.
+func (s *state) list() []*record {
+	s.mu.RLock()
+	defer s.mu.RUnlock()
+	all := make([]*record, 0, len(s.byName))
+	for _, r := range s.byName {
+		all = append(all, r)
+	}
+	slices.SortFunc(all, func(a, b *record) int { return strings.Compare(a.Name, b.Name) })
+	return all
+}
+
+// next gives a channel that is closed at the next change of anything here. To
+// miss nothing, take it before looking.
+func (s *state) next() <-chan struct{} {
+	s.mu.RLock()
+	defer s.mu.RUnlock()
+	return s.changed
+}
+
+// put stores r in place of what was known under its name.
+func (s *state) put(r *record) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if old, ok := s.byName[r.Name]; ok {
+		same := *r
+		same.version = old.version
+		if *old == same {
+			return
+		}
+	}
+	s.version++
+	r.version = s.version
+	s.byName[r.Name] = r
+	s.broadcast()
+}
+
+// drop forgets the container called name, if it still is the one with this id.
+func (s *state) drop(name, id string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	old, ok := s.byName[name]
+	if !ok || old.ID != id {
+		return
+	}
+	delete(s.byName, name)
+	s.version++
+	gone := *old
+	gone.State, gone.version = api.StateRemoved, s.version
+	s.gone = append(s.gone, &gone)
+	if len(s.gone) > maxGone {
+		s.dropped = s.gone[0].version
+		s.gone = slices.Delete(s.gone, 0, 1)
+	}
+	s.broadcast()
+}
+
+// setUp says whether the engine answers.
+func (s *state) setUp(up bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.up != up {
+		s.up = up
+		s.broadcast()
+	}
+}
+
+// isUp says whether the engine answers and the state is as it said.
+func (s *state) isUp() bool {
+	s.mu.RLock()
+	defer s.mu.RUnlock()
+	return s.up
+}
+
+// since gives what changed after the version, oldest change first, and the
+// version now. Containers that are gone come with the state removed. After
+// version 0, or one so old that removals were forgotten, whole is true and the
+// answer is everything there is.
+func (s *state) since(version uint64) (changes []*record, now uint64, whole bool) {
+	s.mu.RLock()
+	defer s.mu.RUnlock()
+	whole = version == 0 || version < s.dropped
+	for _, r := range s.byName {
+		if whole || r.version > version {
+			changes = append(changes, r)
+		}
+	}
+	if !whole {
+		for _, r := range s.gone {
+			if r.version > version {
+				changes = append(changes, r)
+			}
+		}
+	}
+	slices.SortFunc(changes, func(a, b *record) int { return int(int64(a.version) - int64(b.version)) })
+	return changes, s.version, whole
+}
+
+func (s *state) broadcast() {
+	close(s.changed)
+	s.changed = make(chan struct{})
+}
