@@ -10,6 +10,9 @@
 package engine
 
 import (
+	"sync/atomic"
+
+	dockersystem "github.com/docker/docker/api/types/system"
 	"github.com/docker/docker/client"
 	"go.uber.org/zap"
 )
@@ -19,7 +22,7 @@ import (
 type Config struct {
 	Host     string // the engine's address; when empty DOCKER_HOST, the current Docker context or the usual sockets
 	Instance string // the value of our instance label
-	Base     string // the domain under which containers get theirs: NAME.BASE
+	Base     string // the domain under which containers get theirs, NAME.BASE; localhost when empty
 	Ingress  string // the URL of the ingress, such as http://localhost:8420; container URLs take its scheme and port
 
 	AllowImages []string // patterns of images that create takes though we did not build them
@@ -37,4 +40,18 @@ type Engine struct {
 	cli   *client.Client
 	log   *zap.Logger
 	state *state
+
+	hints    hints                             // looks at containers that may have changed
+	refresh  locks                             // by container id: one look at a time, so that none overwrites a later one
+	mutating locks                             // by kind and name: one change of a thing at a time
+	hosts    reservations                      // hosts of containers that are being created
+	subnets  pending                           // subnets of networks that are being created
+	hubs     hubs                              // readers of logs that are followed
+	samplers shared[sampler]                   // readers of usage that is watched
+	away     atomic.Pointer[Error]             // why the engine was away, the last time that it was
+	info     atomic.Pointer[dockersystem.Info] // what the engine said of itself at the last connect
+}
+
+func newEngine(cfg Config, cli *client.Client) *Engine {
+	return &Engine{cfg: cfg, cli: cli, log: cfg.Log, state: newState()}
 }

@@ -1,6 +1,7 @@
 package engine
 
 import (
+	"errors"
 	"fmt"
 
 	"github.com/dockwire/dockwire/client/api"
@@ -38,6 +39,15 @@ func (e *Error) Error() string { return e.Reason }
 
 // Unwrap gives the cause.
 func (e *Error) Unwrap() error { return e.Err }
+
+// classOf gives the class of an error; one that is not an *Error is Internal.
+func classOf(err error) Class {
+	var known *Error
+	if errors.As(err, &known) {
+		return known.Class
+	}
+	return Internal
+}
 
 func invalid(param, format string, args ...any) *Error {
 	return &Error{Class: Invalid, Reason: fmt.Sprintf(format, args...), Data: api.ErrorData{Param: param}}

@@ -1,5 +1,7 @@
 package engine
 
+import "github.com/docker/docker/api/types/filters"
+
 // The labels on everything that we make at the engine. They are the database:
 // what is not said here or by the engine itself is not known. Images carry
 // some that their containers would inherit, so a container sets every one.
@@ -18,16 +20,42 @@ const (
 	labelPort    = "io.dockwire.port"    // the port that is served; 0 for none
 	labelProfile = "io.dockwire.profile" // the profile of a container
 	labelOwner   = "io.dockwire.owner"   // the id of the token that created it
+	labelNetwork = "io.dockwire.network" // the shared network of a container, if any
 )
 
 const (
 	kindImage     = "image"
 	kindContainer = "container"
-	kindNetwork   = "network"
+	kindNetwork   = "network"        // of one container
+	kindShared    = "shared-network" // of those that asked for it
 	kindVolume    = "volume"
+	kindDomain    = "domain" // of errors only
 )
 
 // repository is where built images are tagged. No registry is called so, and no
 // Dockerfile's FROM finds them by a short name, so that an image called alpine
 // cannot shadow a base image.
 const repository = "localhost/dockwire/"
+
+// labels gives the labels that everything of ours carries.
+func (e *Engine) labels(kind, name string) map[string]string {
+	return map[string]string{labelInstance: e.cfg.Instance, labelKind: kind, labelName: name}
+}
+
+// owns says whether the labels are those of a thing of ours of this kind.
+func (e *Engine) owns(labels map[string]string, kind string) bool {
+	return labels[labelInstance] == e.cfg.Instance && labels[labelKind] == kind
+}
+
+// ours filters a list of the engine's for things of ours of this kind.
+func (e *Engine) ours(kind string, more ...filters.KeyValuePair) filters.Args {
+	return filters.NewArgs(append(more,
+		filters.Arg("label", labelInstance+"="+e.cfg.Instance),
+		filters.Arg("label", labelKind+"="+kind))...)
+}
+
+// engineName gives the engine's name for a network or volume of ours. Names
+// have no dot, so two of them are never the same.
+func (e *Engine) engineName(kind, name string) string {
+	return "dockwire." + e.cfg.Instance + "." + kind + "." + name
+}

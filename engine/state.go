@@ -1,6 +1,8 @@
 package engine
 
 import (
+	"cmp"
+	"maps"
 	"net/netip"
 	"slices"
 	"strings"
@@ -12,9 +14,11 @@ import (
 // record is one container as the engine last said it is.
 type record struct {
 	api.Container
+	host    string     // NAME.BASE, whatever the custom domain
 	imageID string     // the image it was made from
+	network string     // the shared network it is in; "" when it has one of its own
 	addr    netip.Addr // where it is reached from this host; invalid when it is not
-	version uint64     // of the state when the record last changed
+	version uint64     // of the state when the Container last changed
 }
 
 // state holds the containers of this instance in memory. The engine is the
@@ -23,6 +27,7 @@ type record struct {
 type state struct {
 	mu      sync.RWMutex
 	byName  map[string]*record // records are replaced, never changed
+	byHost  map[string]*record // those of byName that serve HTTP
 	gone    []*record          // the last of those that were removed, oldest first
 	version uint64
 	dropped uint64 // the highest version that gone has forgotten
@@ -35,7 +40,7 @@ type state struct {
 const maxGone = 1000
 
 func newState() *state {
-	return &state{byName: map[string]*record{}, changed: make(chan struct{})}
+	return &state{byName: map[string]*record{}, byHost: map[string]*record{}, changed: make(chan struct{})}
 }
 
 // get gives the container called name.
@@ -46,16 +51,19 @@ func (s *state) get(name string) (*record, bool) {
 	return r, ok
 }
 
+// at gives the container that HTTP for the host goes to.
+func (s *state) at(host string) (*record, bool) {
+	s.mu.RLock()
+	defer s.mu.RUnlock()
+	r, ok := s.byHost[host]
+	return r, ok
+}
+
 // list gives all containers, by name.
 func (s *state) list() []*record {
 	s.mu.RLock()
 	defer s.mu.RUnlock()
-	all := make([]*record, 0, len(s.byName))
-	for _, r := range s.byName {
-		all = append(all, r)
-	}
-	slices.SortFunc(all, func(a, b *record) int { return strings.Compare(a.Name, b.Name) })
-	return all
+	return slices.SortedFunc(maps.Values(s.byName), func(a, b *record) int { return strings.Compare(a.Name, b.Name) })
 }
 
 // next gives a channel that is closed at the next change of anything here. To
@@ -66,20 +74,28 @@ func (s *state) next() <-chan struct{} {
 	return s.changed
 }
 
-// put stores r in place of what was known under its name.
+// put stores r in place of what was known under its name. Another container
+// that had the name is gone.
 func (s *state) put(r *record) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if old, ok := s.byName[r.Name]; ok {
-		same := *r
-		same.version = old.version
-		if *old == same {
-			return
-		}
+	old, known := s.byName[r.Name]
+	if known {
+		s.forgetHosts(old)
+	}
+	s.byName[r.Name] = r
+	if r.Port != 0 {
+		s.byHost[r.host], s.byHost[r.Domain] = r, r
+	}
+	if known && old.Container == r.Container {
+		r.version = old.version
+		return
+	}
+	if known && old.ID != r.ID {
+		s.bury(old)
 	}
 	s.version++
 	r.version = s.version
-	s.byName[r.Name] = r
 	s.broadcast()
 }
 
@@ -92,6 +108,21 @@ func (s *state) drop(name, id string) {
 		return
 	}
 	delete(s.byName, name)
+	s.forgetHosts(old)
+	s.bury(old)
+	s.broadcast()
+}
+
+func (s *state) forgetHosts(old *record) {
+	for _, host := range []string{old.host, old.Domain} {
+		if s.byHost[host] == old {
+			delete(s.byHost, host)
+		}
+	}
+}
+
+// bury remembers for the followers that a container is gone.
+func (s *state) bury(old *record) {
 	s.version++
 	gone := *old
 	gone.State, gone.version = api.StateRemoved, s.version
@@ -100,7 +131,16 @@ func (s *state) drop(name, id string) {
 		s.dropped = s.gone[0].version
 		s.gone = slices.Delete(s.gone, 0, 1)
 	}
-	s.broadcast()
+}
+
+// cutOff says that the container is not reached any more, before its address
+// can be given to another.
+func (s *state) cutOff(name, id string) {
+	if r, ok := s.get(name); ok && r.ID == id {
+		cut := *r
+		cut.addr = netip.Addr{}
+		s.put(&cut)
+	}
 }
 
 // setUp says whether the engine answers.
@@ -140,7 +180,7 @@ func (s *state) since(version uint64) (changes []*record, now uint64, whole bool
 			}
 		}
 	}
-	slices.SortFunc(changes, func(a, b *record) int { return int(int64(a.version) - int64(b.version)) })
+	slices.SortFunc(changes, func(a, b *record) int { return cmp.Compare(a.version, b.version) })
 	return changes, s.version, whole
 }
 

@@ -1,6 +1,10 @@
 package api
 
-import "fmt"
+import (
+	"fmt"
+	"maps"
+	"slices"
+)
 
 // Code is the code of a JSON-RPC error. It is an error itself, so that
 // errors.Is(err, api.CodeNotFound) asks what went wrong.
@@ -108,4 +112,21 @@ func (e *Error) Error() string {
 func (e *Error) Is(target error) bool {
 	code, ok := target.(Code)
 	return ok && code == e.Code
+}
+
+// NewError makes an error of a sentence: it stands in data.reason for a
+// standard code, and after the words of the code for one of ours.
+func NewError(code Code, reason string, data ErrorData) *Error {
+	e := &Error{Code: code, Message: code.Error(), Data: &data}
+	if code.Standard() {
+		data.Reason = reason
+	} else if reason != "" {
+		e.Message += ": " + reason
+	}
+	return e
+}
+
+// Codes gives all codes, in order.
+func Codes() []Code {
+	return slices.Sorted(maps.Keys(codeTexts))
 }

@@ -9,85 +9,85 @@ import (
 
 // BuildParams are the parameters of build.
 type BuildParams struct {
-	Name       string            `json:"name" doc:"the name of the image: lower-case letters, digits, -, _ and ."`
-	URL        string            `json:"url" doc:"the http or https URL of a git repository; URL#ref and URL#ref:dir work as in Docker"`
-	Ref        string            `json:"ref,omitempty" doc:"a branch, a tag or a commit; the repository's HEAD when absent"`
-	Dir        string            `json:"dir,omitempty" doc:"the directory in the repository that is the build's context"`
-	Dockerfile string            `json:"dockerfile,omitempty" doc:"the path of the Dockerfile within the context; Dockerfile when absent"`
-	Args       map[string]string `json:"args,omitempty" doc:"build arguments"`
-	Target     string            `json:"target,omitempty" doc:"the stage to build"`
-	NoCache    bool              `json:"noCache,omitempty" doc:"build every step anew"`
-	Pull       bool              `json:"pull,omitempty" doc:"ask the registry for newer base images"`
-	Submodules bool              `json:"submodules,omitempty" doc:"fetch the repository's submodules too"`
-	After      string            `json:"after,omitempty" doc:"a cursor of a build of this name: goes on exactly there, whether the build runs or has ended"`
+	Name       string            `json:"name" jsonschema:"the name of the image: lower-case letters, digits, -, _ and ."`
+	URL        string            `json:"url" jsonschema:"the http or https URL of a git repository; URL#ref and URL#ref:dir work as in Docker"`
+	Ref        string            `json:"ref,omitempty" jsonschema:"a branch, a tag or a commit; the repository's HEAD when absent"`
+	Dir        string            `json:"dir,omitempty" jsonschema:"the directory in the repository that is the build's context"`
+	Dockerfile string            `json:"dockerfile,omitempty" jsonschema:"the path of the Dockerfile within the context; Dockerfile when absent"`
+	Args       map[string]string `json:"args,omitempty" jsonschema:"build arguments"`
+	Target     string            `json:"target,omitempty" jsonschema:"the stage to build"`
+	NoCache    bool              `json:"noCache,omitempty" jsonschema:"build every step anew"`
+	Pull       bool              `json:"pull,omitempty" jsonschema:"ask the registry for newer base images"`
+	Submodules bool              `json:"submodules,omitempty" jsonschema:"fetch the repository's submodules too"`
+	After      string            `json:"after,omitempty" jsonschema:"a cursor of a build of this name: goes on exactly there, whether the build runs or has ended"`
 }
 
 // CreateParams are the parameters of create.
 type CreateParams struct {
-	Image       string            `json:"image" doc:"the name of an image that build made; NAME:COMMIT names one build of it"`
-	Name        string            `json:"name" doc:"the name of the container, a DNS label of 2 to 63 characters: a-z, 0-9 and -"`
-	Environment map[string]string `json:"environment,omitempty" doc:"environment variables"`
-	Command     []string          `json:"command,omitempty" doc:"the command to run instead of the image's"`
-	Port        *int              `json:"port,omitempty" doc:"the port that the container serves HTTP on; 0 for a worker that serves none; when absent the one port that the image EXPOSEs, else 8080"`
-	Domain      string            `json:"domain,omitempty" doc:"a custom domain, besides NAME.BASE"`
-	Network     string            `json:"network,omitempty" doc:"containers that give the same network reach each other by name"`
-	Memory      int64             `json:"memory,omitempty" doc:"the memory limit in bytes"`
-	CPUs        float64           `json:"cpus,omitempty" doc:"the CPU limit in cores"`
-	Pids        int64             `json:"pids,omitempty" doc:"how many processes and threads it may have"`
-	Restart     string            `json:"restart,omitempty" doc:"no, on-failure or unless-stopped" default:"unless-stopped"`
-	Volumes     []string          `json:"volumes,omitempty" doc:"named volumes, each NAME:/path"`
-	Profile     string            `json:"profile,omitempty" doc:"default or strict" default:"default"`
-	Init        *bool             `json:"init,omitempty" doc:"run an init as process 1; false for an image that brings its own" default:"true"`
-	Start       *bool             `json:"start,omitempty" doc:"start the container at once" default:"true"`
+	Image       string            `json:"image" jsonschema:"the name of an image that build made; NAME:COMMIT names one build of it"`
+	Name        string            `json:"name" jsonschema:"the name of the container, a DNS label of 2 to 63 characters: a-z, 0-9 and -"`
+	Environment map[string]string `json:"environment,omitempty" jsonschema:"environment variables"`
+	Command     []string          `json:"command,omitempty" jsonschema:"the command to run instead of the image's"`
+	Port        *int              `json:"port,omitempty" jsonschema:"the port that the container serves HTTP on; 0 for a worker that serves none; when absent the one port that the image EXPOSEs, else 8080"`
+	Domain      string            `json:"domain,omitempty" jsonschema:"a custom domain, besides NAME.BASE"`
+	Network     string            `json:"network,omitempty" jsonschema:"containers that give the same network reach each other by name"`
+	Memory      int64             `json:"memory,omitempty" jsonschema:"the memory limit in bytes"`
+	CPUs        float64           `json:"cpus,omitempty" jsonschema:"the CPU limit in cores"`
+	Pids        int64             `json:"pids,omitempty" jsonschema:"how many processes and threads it may have"`
+	Restart     string            `json:"restart,omitempty" jsonschema:"no, on-failure or unless-stopped" default:"unless-stopped"`
+	Volumes     []string          `json:"volumes,omitempty" jsonschema:"named volumes, each NAME:/path"`
+	Profile     string            `json:"profile,omitempty" jsonschema:"default or strict" default:"default"`
+	Init        *bool             `json:"init,omitempty" jsonschema:"run an init as process 1; false for an image that brings its own" default:"true"`
+	Start       *bool             `json:"start,omitempty" jsonschema:"start the container at once" default:"true"`
 }
 
 // ListParams are the parameters of list.
 type ListParams struct {
-	Follow bool `json:"follow,omitempty" doc:"stream the list, then what changes in it"`
+	Follow bool `json:"follow,omitempty" jsonschema:"stream the list, then what changes in it"`
 }
 
 // RemoveParams are the parameters of remove.
 type RemoveParams struct {
-	Name    string `json:"name" doc:"the name of the container"`
-	Volumes bool   `json:"volumes,omitempty" doc:"remove its named volumes too, those that no other container has"`
+	Name    string `json:"name" jsonschema:"the name of the container"`
+	Volumes bool   `json:"volumes,omitempty" jsonschema:"remove its named volumes too, those that no other container has"`
 }
 
 // RemoveImageParams are the parameters of removeImage.
 type RemoveImageParams struct {
-	Name string `json:"name" doc:"the name of the image; NAME:COMMIT removes one build of it"`
+	Name string `json:"name" jsonschema:"the name of the image; NAME:COMMIT removes one build of it"`
 }
 
 // CancelBuildParams are the parameters of cancelBuild.
 type CancelBuildParams struct {
-	ID string `json:"id" doc:"the id of the build"`
+	ID string `json:"id" jsonschema:"the id of the build"`
 }
 
 // DiffParams are the parameters of NAME/diff.
 type DiffParams struct {
-	Path string `json:"path,omitempty" doc:"only what lies at or below this path"`
+	Path string `json:"path,omitempty" jsonschema:"only what lies at or below this path"`
 }
 
 // StopParams are the parameters of NAME/stop and NAME/restart.
 type StopParams struct {
-	Timeout *float64 `json:"timeout,omitempty" doc:"seconds to wait before the container is killed" default:"10"`
+	Timeout *float64 `json:"timeout,omitempty" jsonschema:"seconds to wait before the container is killed" default:"10"`
 }
 
 // TopParams are the parameters of NAME/top.
 type TopParams struct {
-	Follow   bool    `json:"follow,omitempty" doc:"stream the usage"`
-	Interval float64 `json:"interval,omitempty" doc:"seconds between two samples of a stream, 1 at the least" default:"1"`
+	Follow   bool    `json:"follow,omitempty" jsonschema:"stream the usage"`
+	Interval float64 `json:"interval,omitempty" jsonschema:"seconds between two samples of a stream, 1 at the least" default:"1"`
 }
 
 // LogsParams are the parameters of NAME/logs. Every one combines with every
 // other.
 type LogsParams struct {
-	Follow bool   `json:"follow,omitempty" doc:"stream the lines, until the container is removed"`
-	Tail   Tail   `json:"tail,omitzero" doc:"how many of the newest lines, counted after the filters, or all" default:"all"`
-	Since  string `json:"since,omitempty" doc:"lines at or after this time: RFC 3339, or a duration back from now such as 10m"`
-	Until  string `json:"until,omitempty" doc:"lines before this time: RFC 3339, or a duration back from now"`
-	Stream string `json:"stream,omitempty" doc:"stdout, stderr or both" default:"both"`
-	Grep   string `json:"grep,omitempty" doc:"only lines that match this RE2 expression"`
-	After  string `json:"after,omitempty" doc:"a cursor of this log: goes on exactly there"`
+	Follow bool   `json:"follow,omitempty" jsonschema:"stream the lines, until the container is removed"`
+	Tail   Tail   `json:"tail,omitzero" jsonschema:"how many of the newest lines, counted after the filters, or all" default:"all"`
+	Since  string `json:"since,omitempty" jsonschema:"lines at or after this time: RFC 3339, or a duration back from now such as 10m"`
+	Until  string `json:"until,omitempty" jsonschema:"lines before this time: RFC 3339, or a duration back from now"`
+	Stream string `json:"stream,omitempty" jsonschema:"stdout, stderr or both" default:"both"`
+	Grep   string `json:"grep,omitempty" jsonschema:"only lines that match this RE2 expression"`
+	After  string `json:"after,omitempty" jsonschema:"a cursor of this log: goes on exactly there"`
 }
 
 // NoParams are the parameters of a method that takes none.

@@ -44,5 +44,6 @@ type TopOutput struct {
 type ListOutput struct {
 	Seq        int64       `json:"seq"` // counts containers
 	Containers []Container `json:"containers"`
+	Gap        bool        `json:"gap,omitempty"` // changes were missed: these begin the whole list anew
 	State      string      `json:"state,omitempty"`
 }

@@ -1,0 +1,180 @@
+package engine
+
+import (
+	"context"
+	"io"
+	"strings"
+	"time"
+
+	"github.com/docker/docker/api/types/versions"
+
+	"github.com/dockwire/dockwire/client/api"
+	"github.com/dockwire/dockwire/engine/builder"
+	"github.com/dockwire/dockwire/engine/git"
+	"github.com/dockwire/dockwire/engine/lines"
+)
+
+// BuildOutput takes what a build says while it runs. Its methods are never
+// called at the same time.
+type BuildOutput interface {
+	Line(stream, text string) // stream is api.Git, api.Stdout or api.Stderr; text is one line of valid UTF-8
+	Commit(sha string)        // once, as soon as it is known
+}
+
+// maxBuildTime bounds a build, its fetching included.
+const maxBuildTime = 30 * time.Minute
+
+// Build fetches the repository, builds the image, and tags and labels it. p has
+// been through CheckBuild, and id goes into the image's labels. Of the result
+// the fields Build, Seq and Cursor are left to the caller.
+//
+// When ctx ends the build is stopped: Build returns the cause once neither a
+// process nor a clone nor a build at the engine is left.
+func (e *Engine) Build(ctx context.Context, p api.BuildParams, id string, out BuildOutput) (api.Build, error) {
+	began := time.Now()
+	late := &Error{Class: BuildFailed, Reason: "the build took more than " + maxBuildTime.String() + " and was stopped", Data: api.ErrorData{Limit: "build.time"}}
+	ctx, cancel := context.WithTimeoutCause(ctx, maxBuildTime, late)
+	defer cancel()
+
+	b := &imageBuild{Engine: e, p: p, id: id, out: out}
+	if err := b.all(ctx); err != nil {
+		return api.Build{}, err
+	}
+	image, err := e.cli.ImageInspect(ctx, b.tag(b.commit))
+	if err != nil {
+		return api.Build{}, e.wrap(err, kindImage, p.Name, "the image %s was built and cannot be read", p.Name)
+	}
+	return api.Build{Name: p.Name, ID: image.ID, URL: p.URL, Ref: p.Ref, Commit: b.commit, Size: image.Size, Seconds: time.Since(began).Seconds()}, nil
+}
+
+// imageBuild is one call of Build.
+type imageBuild struct {
+	*Engine
+	p      api.BuildParams
+	id     string
+	out    BuildOutput
+	commit string
+}
+
+func (b *imageBuild) tag(version string) string { return repository + b.p.Name + ":" + version }
+
+func (b *imageBuild) all(ctx context.Context) error {
+	if err := b.checkTag(ctx, "latest"); err != nil {
+		return err
+	}
+	source, err := b.fetch(ctx)
+	if err != nil {
+		return err
+	}
+	defer source.Close()
+	if err := b.checkTag(ctx, b.commit); err != nil {
+		return err
+	}
+	files, err := b.files(ctx, source)
+	if err != nil {
+		return err
+	}
+	if err := b.build(ctx, source, files); err != nil {
+		return err
+	}
+	b.removeDangling(ctx)
+	return nil
+}
+
+// fetch fetches the repository, and says so.
+func (b *imageBuild) fetch(ctx context.Context) (*git.Snapshot, error) {
+	client, err := b.gitClient()
+	if err != nil {
+		return nil, err
+	}
+	b.out.Line(api.Git, "Cloning "+b.p.URL+" at "+b.p.Ref)
+	progress := lines.NewWriter(b.progress)
+	source, err := client.Fetch(ctx, git.Request{URL: b.p.URL, Ref: b.p.Ref, Dir: b.p.Dir, Submodules: b.p.Submodules, Progress: progress})
+	progress.Flush()
+	if err != nil {
+		return nil, gitError(err)
+	}
+	b.commit = source.Commit
+	b.out.Commit(b.commit)
+	b.out.Line(api.Git, "Commit "+b.commit+" of "+source.Time.Format(time.DateTime)+" UTC")
+	return source, nil
+}
+
+// progress passes on what git says, but for where it stores a ref, and without
+// what tells a terminal to erase.
+func (b *imageBuild) progress(text string) {
+	text = strings.TrimSpace(strings.ReplaceAll(text, "\x1b[K", ""))
+	if text == "" || strings.HasPrefix(text, "From ") || strings.HasSuffix(text, "-> FETCH_HEAD") {
+		return
+	}
+	b.out.Line(api.Git, text)
+}
+
+// gitClient gives the client for one fetch.
+func (e *Engine) gitClient() (*git.Client, error) {
+	policy, err := git.ParsePolicy(e.cfg.AllowGit)
+	if err != nil {
+		return nil, err
+	}
+	return &git.Client{Policy: policy, Limits: git.DefaultLimits, Temp: e.cfg.TempDir, Prefix: "dockwire-" + e.cfg.Instance + "-clone-"}, nil
+}
+
+// cleanClones removes the clones that a daemon of this instance left behind
+// when it was killed. No build may run.
+func (e *Engine) cleanClones() error {
+	client, err := e.gitClient()
+	if err != nil {
+		return err
+	}
+	return client.Clean()
+}
+
+// build streams the files to the engine, which builds the image.
+func (b *imageBuild) build(ctx context.Context, source *git.Snapshot, files *contextFiles) error {
+	reader, writer := io.Pipe()
+	sent := make(chan error, 1)
+	go func() {
+		err := source.WriteTar(ctx, writer, files.keep)
+		writer.CloseWithError(err)
+		sent <- err
+	}()
+	b.cli.NegotiateAPIVersion(ctx)
+	err := builder.Run(ctx, b.cli, b.options(), reader, b.out.Line)
+	reader.CloseWithError(errNotWanted)
+	return b.failure(ctx, err, <-sent, files)
+}
+
+func (b *imageBuild) options() builder.Options {
+	return builder.Options{
+		ID:      b.cfg.Instance + "-" + b.id,
+		Classic: b.classic(),
+		Tags:    []string{b.tag("latest"), b.tag(b.commit)},
+		Labels: map[string]string{
+			labelInstance: b.cfg.Instance,
+			labelKind:     kindImage,
+			labelName:     b.p.Name,
+			labelURL:      b.p.URL,
+			labelRef:      b.p.Ref,
+			labelCommit:   b.commit,
+			labelBuild:    b.id,
+		},
+		Dockerfile: b.p.Dockerfile,
+		Target:     b.p.Target,
+		Args:       b.p.Args,
+		NoCache:    b.p.NoCache,
+		Pull:       b.p.Pull,
+	}
+}
+
+// classic says whether the classic builder is to be used: when it is asked for,
+// or when the engine is too old for BuildKit. Engines do not reliably say
+// whether they have it.
+func (e *Engine) classic() bool {
+	switch e.cfg.Builder {
+	case "classic":
+		return true
+	case "buildkit":
+		return false
+	}
+	return versions.LessThan(e.cli.ClientVersion(), "1.40")
+}

@@ -1,0 +1,103 @@
+package engine
+
+import (
+	"context"
+	"time"
+
+	"github.com/docker/docker/api/types"
+
+	"github.com/dockwire/dockwire/client/api"
+)
+
+// Containers gives the containers of this instance, by name. It waits up to two
+// seconds for the engine to answer, then it is Unavailable.
+func (e *Engine) Containers(ctx context.Context) ([]api.Container, error) {
+	if err := e.ready(ctx); err != nil {
+		return nil, err
+	}
+	return containersOf(e.state.list()), nil
+}
+
+// Container gives the container called name as it was last known, whether or
+// not the engine is there.
+func (e *Engine) Container(name string) (c api.Container, known bool) {
+	r, ok := e.state.get(name)
+	if !ok {
+		return api.Container{}, false
+	}
+	return r.Container, true
+}
+
+// Changes gives the containers that changed after the version since, oldest
+// change first, and the version now. Those that are gone come with the state
+// removed. After version 0, or one that is too old, whole is true and the answer
+// is all there are.
+func (e *Engine) Changes(since uint64) (changed []api.Container, now uint64, whole bool) {
+	records, now, whole := e.state.since(since)
+	return containersOf(records), now, whole
+}
+
+// Changed gives a channel that is closed at the next change of a container, or
+// when the engine comes or goes. To miss nothing, take it before looking.
+func (e *Engine) Changed() <-chan struct{} { return e.state.next() }
+
+// Up says whether the engine answers and the live state is as it said.
+func (e *Engine) Up() bool { return e.state.isUp() }
+
+func containersOf(records []*record) []api.Container {
+	containers := make([]api.Container, len(records))
+	for i, r := range records {
+		containers[i] = r.Container
+	}
+	return containers
+}
+
+// find gives the container called name, once the state is as the engine is.
+func (e *Engine) find(ctx context.Context, name string) (*record, error) {
+	if err := e.ready(ctx); err != nil {
+		return nil, err
+	}
+	if r, ok := e.state.get(name); ok {
+		return r, nil
+	}
+	return nil, notFound(kindContainer, name, "there is no container called %s: list shows those that there are", quote(name))
+}
+
+// changeTimeout is how long the engine has for one change, waiting for a
+// process to stop not counted.
+const changeTimeout = time.Minute
+
+// change does what do says to the container called name, one change of it at a
+// time. Before do has begun, ctx takes it out of the queue; then it goes on to
+// its end. An engine that is away or silent is noticed before anything is done.
+func (e *Engine) change(ctx context.Context, name string, longer time.Duration, do func(context.Context) error) error {
+	return e.changeThing(ctx, kindContainer, name, longer, do)
+}
+
+// changeThing is change for a thing of any kind.
+func (e *Engine) changeThing(ctx context.Context, kind, name string, longer time.Duration, do func(context.Context) error) error {
+	unlock, err := e.mutating.lock(ctx, kind+" "+name)
+	if err != nil {
+		return err
+	}
+	defer unlock()
+	if err := e.alive(ctx); err != nil {
+		return err
+	}
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), changeTimeout+longer)
+	defer cancel()
+	err = do(ctx)
+	if err != nil && ctx.Err() != nil {
+		return unavailable(err, api.OutcomeUnknown, "the engine did not finish within %v what was to be done to the %s %s", changeTimeout+longer, kind, name)
+	}
+	return err
+}
+
+// alive says whether the engine answers right now.
+func (e *Engine) alive(ctx context.Context) error {
+	if err := e.ready(ctx); err != nil {
+		return err
+	}
+	_, err := ask(ctx, func(ctx context.Context) (types.Ping, error) { return e.cli.Ping(ctx) })
+	return e.wrap(err, "", "", "nothing was done")
+}

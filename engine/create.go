@@ -1,0 +1,216 @@
+package engine
+
+import (
+	"cmp"
+	"context"
+	"maps"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/containerd/errdefs"
+	"github.com/docker/docker/api/types/container"
+	"go.uber.org/zap"
+
+	"github.com/dockwire/dockwire/client/api"
+)
+
+// Create makes the container that p describes, for the token called owner, and
+// starts it unless p says not to. What cannot be is refused before the engine is
+// asked for anything; a create that fails undoes what it did. Until it answers,
+// nobody else sees the container.
+func (e *Engine) Create(ctx context.Context, p api.CreateParams, owner string) (api.Container, error) {
+	s, volumes, err := e.specOf(ctx, p, owner)
+	if err != nil {
+		return api.Container{}, err
+	}
+	var c api.Container
+	err = e.change(ctx, p.Name, 0, func(ctx context.Context) (err error) {
+		c, err = e.create(ctx, s, volumes)
+		return err
+	})
+	return c, err
+}
+
+// specOf checks the parameters against what there is, and says how the
+// container will be made.
+func (e *Engine) specOf(ctx context.Context, p api.CreateParams, owner string) (spec, []volume, error) {
+	p, err := checkCreate(p, e.cfg.Base)
+	if err != nil {
+		return spec{}, nil, err
+	}
+	volumes, err := parseVolumes(p.Volumes)
+	if err != nil {
+		return spec{}, nil, err
+	}
+	if err := e.ready(ctx); err != nil {
+		return spec{}, nil, err
+	}
+	if err := checkLimits(p, e.info.Load()); err != nil {
+		return spec{}, nil, err
+	}
+	image, err := e.source(ctx, p.Image)
+	if err != nil {
+		return spec{}, nil, err
+	}
+	s := spec{CreateParams: p, image: image, port: portOf(p.Port, image.ports), domain: e.domainOf(p.Name, p.Domain)}
+	if s.port != 0 {
+		s.url = e.urlOf(s.domain)
+	}
+	s.labels = e.containerLabels(s, owner)
+	return s, volumes, checkStrict(s, volumes)
+}
+
+// containerLabels gives every label of ours, for what is not set here would be
+// taken from the image.
+func (e *Engine) containerLabels(s spec, owner string) map[string]string {
+	labels := e.labels(kindContainer, s.Name)
+	maps.Copy(labels, map[string]string{
+		labelImage:   s.Image,
+		labelDomain:  s.Domain,
+		labelPort:    strconv.Itoa(s.port),
+		labelProfile: s.Profile,
+		labelOwner:   owner,
+		labelNetwork: s.Network,
+	})
+	for _, key := range []string{labelURL, labelRef, labelCommit, labelBuild} {
+		labels[key] = s.image.labels[key]
+	}
+	return labels
+}
+
+// create is the recipe.
+func (e *Engine) create(ctx context.Context, s spec, volumes []volume) (c api.Container, err error) {
+	release, err := e.reserve(ctx, s)
+	if err != nil {
+		return c, err
+	}
+	defer release()
+	var undo undoing
+	defer func() {
+		if err != nil {
+			undo.run(ctx, e.log)
+		}
+	}()
+
+	id, err := e.makeContainer(ctx, s, volumes, &undo)
+	if err != nil {
+		return c, err
+	}
+	if err := e.checkUser(ctx, id, s); err != nil {
+		return c, err
+	}
+	if *s.Start {
+		if err := e.start(ctx, id, s.Name); err != nil {
+			return c, err
+		}
+	}
+	c, err = e.admit(ctx, id)
+	return c, e.wrapMutation(err, kindContainer, s.Name, "it is not known how %s is", s.Name)
+}
+
+// makeContainer makes the volumes, the network and the container, and sees that
+// the engine kept to what it was asked.
+func (e *Engine) makeContainer(ctx context.Context, s spec, volumes []volume, undo *undoing) (id string, err error) {
+	if s.mounts, err = e.makeVolumes(ctx, volumes, undo); err != nil {
+		return "", err
+	}
+	leave, err := e.enterNetwork(ctx, &s, undo)
+	if err != nil {
+		return "", err
+	}
+	defer leave()
+	host := s.hostConfig()
+	made, err := e.cli.ContainerCreate(ctx, s.config(), host, s.networking(), nil, s.Name)
+	if errdefs.IsConflict(err) {
+		err = cmp.Or(e.nameFree(ctx, s.Name), err)
+	}
+	if err != nil {
+		return "", e.wrapMutation(err, kindContainer, s.Name, "%s could not be created", s.Name)
+	}
+	undo.add(func(ctx context.Context) error { return e.removeContainer(ctx, made.ID, s.Name) })
+	return made.ID, e.verify(ctx, made, host, s.Name)
+}
+
+// enterNetwork makes or joins the container's network. The shared one is not
+// removed by others before leave.
+func (e *Engine) enterNetwork(ctx context.Context, s *spec, undo *undoing) (leave func(), err error) {
+	b := bridge{kind: kindNetwork, name: s.Name, internal: s.strict()}
+	leave = func() {}
+	if s.Network != "" {
+		b.kind, b.name = kindShared, s.Network
+		if leave, err = e.mutating.lock(ctx, kindShared+" "+s.Network); err != nil {
+			return nil, err
+		}
+	}
+	undo.add(func(ctx context.Context) error { return e.releaseNetwork(ctx, s.Name, s.Network) })
+	if s.network, err = e.makeNetwork(ctx, b); err != nil {
+		leave()
+		return nil, err
+	}
+	return leave, nil
+}
+
+// reserve takes the container's name and hosts, until release.
+func (e *Engine) reserve(ctx context.Context, s spec) (release func(), err error) {
+	release, host, holder := e.hosts.take(s.Name, e.hostOf(s.Name), s.domain)
+	if release == nil {
+		return nil, domainTaken(host, holder)
+	}
+	if err = e.nameFree(ctx, s.Name); err == nil {
+		err = e.domainFree(s)
+	}
+	if err != nil {
+		release()
+		return nil, err
+	}
+	return release, nil
+}
+
+// nameFree refuses a name that a container has, ours or not.
+func (e *Engine) nameFree(ctx context.Context, name string) error {
+	c, err := ask(ctx, func(ctx context.Context) (container.InspectResponse, error) {
+		return e.cli.ContainerInspect(ctx, name)
+	})
+	switch {
+	case errdefs.IsNotFound(err):
+		return nil
+	case err != nil:
+		return e.wrap(err, kindContainer, name, "it is not known whether the name %s is free", name)
+	case strings.TrimPrefix(c.Name, "/") != name: // the name is the beginning of its id
+		return nil
+	case e.isOurs(c):
+		return conflict(kindContainer, name, name, "there is a container called %s: remove it first, or choose another name", name)
+	}
+	holder := c.ID[:12] + " (" + c.Config.Image + ")"
+	return conflict(kindContainer, name, holder, "the engine has a container called %s that is not ours, %s: choose another name", name, holder)
+}
+
+func (e *Engine) domainFree(s spec) error {
+	if r, taken := e.state.at(s.domain); taken && r.Name != s.Name {
+		return domainTaken(s.domain, r.Name)
+	}
+	return nil
+}
+
+func domainTaken(host, holder string) error {
+	return conflict(kindDomain, host, holder, "the domain %s belongs to the container %s: choose another domain, or remove it", host, holder)
+}
+
+// undoTimeout is how long a create that failed has for undoing what it did.
+const undoTimeout = 30 * time.Second
+
+// undoing is what to do, last first, when a create fails.
+type undoing []func(context.Context) error
+
+func (u *undoing) add(step func(context.Context) error) { *u = append(*u, step) }
+
+func (u *undoing) run(ctx context.Context, log *zap.Logger) {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), undoTimeout)
+	defer cancel()
+	for i := len(*u) - 1; i >= 0; i-- {
+		if err := (*u)[i](ctx); err != nil {
+			log.Warn("a create that failed could not undo all that it did", zap.Error(err))
+		}
+	}
+}

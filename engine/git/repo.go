@@ -1,0 +1,166 @@
+package git
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"io"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"time"
+	"unicode/utf8"
+)
+
+// repo is a bare repository in a directory of its own.
+type repo struct {
+	dir   string
+	proxy string // the URL of the proxy to fetch through
+}
+
+// attributes keeps a repository from changing its own files on their way out.
+const attributes = "* -export-ignore -export-subst -filter -text -ident -working-tree-encoding\n"
+
+func newRepo(ctx context.Context, dir, proxy string) (*repo, error) {
+	r := &repo{dir: dir, proxy: proxy}
+	if err := os.MkdirAll(filepath.Join(dir, "info"), 0o700); err != nil {
+		return nil, err
+	}
+	if err := os.WriteFile(filepath.Join(dir, "info", "attributes"), []byte(attributes), 0o600); err != nil {
+		return nil, err
+	}
+	_, err := r.output(ctx, "init", "--bare", "--quiet", "--template=", "--initial-branch=main")
+	return r, err
+}
+
+// configuration is all that git knows: the machine's and the user's are not
+// read.
+var configuration = []string{
+	"protocol.allow=never",
+	"protocol.http.allow=always",
+	"protocol.https.allow=always",
+	"core.hooksPath=/dev/null",
+	"core.bigFileThreshold=32m",
+	"core.fsmonitor=false",
+	"credential.helper=",
+	"fetch.unpackLimit=1",
+	"gc.auto=0",
+	"maintenance.auto=false",
+	"pack.threads=1",
+	"submodule.recurse=false",
+	"tar.umask=0022",
+	"transfer.fsckObjects=true",
+	"transfer.credentialsInUrl=die",
+	"http.lowSpeedLimit=1000",
+	"http.lowSpeedTime=30",
+	"http.proxyAuthMethod=basic",
+}
+
+// environment has the proxy, whose URL holds a secret, where other users of the
+// machine cannot see it.
+func (r *repo) environment() []string {
+	return []string{
+		"PATH=" + os.Getenv("PATH"),
+		"HOME=" + r.dir,
+		"LC_ALL=C",
+		"GIT_CONFIG_NOSYSTEM=1",
+		"GIT_CONFIG_GLOBAL=/dev/null",
+		"GIT_TERMINAL_PROMPT=0",
+		"GIT_ASKPASS=/bin/false",
+		"GIT_PROTOCOL_FROM_USER=0",
+		"GIT_LFS_SKIP_SMUDGE=1",
+		"GIT_NO_REPLACE_OBJECTS=1",
+		"GIT_CONFIG_COUNT=1",
+		"GIT_CONFIG_KEY_0=http.proxy",
+		"GIT_CONFIG_VALUE_0=" + r.proxy,
+	}
+}
+
+// run runs git in the repository. When ctx ends, git and all that it started
+// are killed, and the error is the cause.
+func (r *repo) run(ctx context.Context, stdout, progress io.Writer, args ...string) error {
+	all := []string{"--git-dir=" + r.dir}
+	for _, setting := range configuration {
+		all = append(all, "-c", setting)
+	}
+	said := &tail{}
+	cmd := exec.CommandContext(ctx, "git", append(all, args...)...)
+	cmd.Dir, cmd.Env = r.dir, r.environment()
+	cmd.Stdout, cmd.Stderr = stdout, said
+	if progress != nil {
+		cmd.Stderr = io.MultiWriter(said, progress)
+	}
+	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
+	cmd.Cancel = func() error { return syscall.Kill(-cmd.Process.Pid, syscall.SIGKILL) }
+	cmd.WaitDelay = 5 * time.Second
+	err := cmd.Run()
+	switch {
+	case err == nil:
+		return nil
+	case ctx.Err() != nil:
+		return context.Cause(ctx)
+	case errors.Is(err, exec.ErrNotFound):
+		return err
+	}
+	return &gitError{command: args[0], words: said.words(), err: err}
+}
+
+// output runs git and gives what it wrote, without the last newline.
+func (r *repo) output(ctx context.Context, args ...string) (string, error) {
+	var out bytes.Buffer
+	err := r.run(ctx, &out, nil, args...)
+	return strings.TrimSuffix(out.String(), "\n"), err
+}
+
+// gitError is a git that ended with an error.
+type gitError struct {
+	command string
+	words   string // its own, in a line
+	err     error
+}
+
+func (e *gitError) Error() string { return "git " + e.command + ": " + e.words }
+func (e *gitError) Unwrap() error { return e.err }
+
+// tail keeps the last of what is written to it.
+type tail struct{ data []byte }
+
+const maxTail = 4 << 10
+
+func (t *tail) Write(b []byte) (int, error) {
+	t.data = append(t.data, b...)
+	if over := len(t.data) - maxTail; over > 0 {
+		t.data = append(t.data[:0], t.data[over:]...)
+	}
+	return len(b), nil
+}
+
+// words gives what git said last that tells what is wrong.
+func (t *tail) words() string {
+	lines := strings.FieldsFunc(strings.ToValidUTF8(string(t.data), "\ufffd"), func(r rune) bool { return r == '\n' || r == '\r' })
+	words := ""
+	for _, line := range lines {
+		if _, fatal, ok := strings.Cut(line, "fatal: "); ok {
+			return clip(fatal)
+		}
+		if strings.TrimSpace(line) != "" {
+			words = line
+		}
+	}
+	return clip(strings.TrimPrefix(words, "error: "))
+}
+
+// clip shortens the words of a stranger.
+func clip(s string) string {
+	const longest = 300
+	if len(s) <= longest {
+		return s
+	}
+	s = s[:longest]
+	for !utf8.ValidString(s) {
+		s = s[:len(s)-1]
+	}
+	return s + "…"
+}

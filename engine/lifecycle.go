@@ -1,0 +1,140 @@
+package engine
+
+import (
+	"context"
+	"math"
+	"time"
+
+	"github.com/containerd/errdefs"
+	"github.com/docker/docker/api/types/container"
+	"go.uber.org/zap"
+
+	"github.com/dockwire/dockwire/client/api"
+)
+
+// Start starts the container called name. One that runs is left as it is.
+func (e *Engine) Start(ctx context.Context, name string) (api.Container, error) {
+	return e.changeState(ctx, name, 0, func(ctx context.Context, r *record) error {
+		return e.start(ctx, r.ID, name)
+	})
+}
+
+const (
+	defaultStop = 10 * time.Second
+	longestStop = 10 * time.Minute
+)
+
+// Stop stops the container called name: its stop signal first, and after timeout
+// seconds (10 when nil) a kill. One that does not run is left as it is.
+func (e *Engine) Stop(ctx context.Context, name string, timeout *float64) (api.Container, error) {
+	grace, err := graceOf(timeout)
+	if err != nil {
+		return api.Container{}, err
+	}
+	return e.changeState(ctx, name, grace, func(ctx context.Context, r *record) error {
+		e.state.cutOff(name, r.ID)
+		return e.wrapMutation(e.cli.ContainerStop(ctx, r.ID, stopOptions(grace)), kindContainer, name, "%s could not be stopped", name)
+	})
+}
+
+// Restart stops the container called name as Stop does, and starts it. One that
+// does not run is started.
+func (e *Engine) Restart(ctx context.Context, name string, timeout *float64) (api.Container, error) {
+	grace, err := graceOf(timeout)
+	if err != nil {
+		return api.Container{}, err
+	}
+	return e.changeState(ctx, name, grace, func(ctx context.Context, r *record) error {
+		e.state.cutOff(name, r.ID)
+		return e.startError(ctx, e.cli.ContainerRestart(ctx, r.ID, stopOptions(grace)), r.ID, name)
+	})
+}
+
+// Remove removes the container called name, running or not, with its network
+// and its anonymous volumes. With volumes, its named volumes go too, but for
+// those that another container has. It answers the container as it last was,
+// with the state removed.
+func (e *Engine) Remove(ctx context.Context, name string, volumes bool) (api.Container, error) {
+	var last api.Container
+	err := e.change(ctx, name, 0, func(ctx context.Context) error {
+		r, err := e.find(ctx, name)
+		if err != nil {
+			return err
+		}
+		last = r.Container
+		last.State = api.StateRemoved
+		return e.remove(ctx, r, volumes)
+	})
+	if err != nil {
+		return api.Container{}, err
+	}
+	return last, nil
+}
+
+func (e *Engine) remove(ctx context.Context, r *record, volumes bool) error {
+	c, err := e.cli.ContainerInspect(ctx, r.ID)
+	if err != nil && !errdefs.IsNotFound(err) {
+		return e.wrapMutation(err, kindContainer, r.Name, "%s could not be removed", r.Name)
+	}
+	if err := e.removeContainer(ctx, r.ID, r.Name); err != nil {
+		return err
+	}
+	if err := e.releaseNetwork(ctx, r.Name, r.network); err != nil {
+		e.log.Warn("a network was left behind, until the next connect", zap.String("name", r.Name), zap.Error(err))
+	}
+	if !volumes {
+		return nil
+	}
+	return e.removeVolumes(ctx, c.Mounts)
+}
+
+// removeContainer removes a container. Nobody looks at it meanwhile, so that
+// its address is gone from the state before another can get it.
+func (e *Engine) removeContainer(ctx context.Context, id, name string) error {
+	unlock, err := e.refresh.lock(ctx, id)
+	if err != nil {
+		return err
+	}
+	defer unlock()
+	e.state.cutOff(name, id)
+	err = e.cli.ContainerRemove(ctx, id, container.RemoveOptions{Force: true, RemoveVolumes: true})
+	if err != nil && !errdefs.IsNotFound(err) {
+		return e.wrapMutation(err, kindContainer, name, "%s could not be removed", name)
+	}
+	e.state.drop(name, id)
+	return nil
+}
+
+// changeState does what do says to the container and answers how it is then.
+// When do fails, what became of it is in the state all the same.
+func (e *Engine) changeState(ctx context.Context, name string, longer time.Duration, do func(context.Context, *record) error) (c api.Container, err error) {
+	err = e.change(ctx, name, longer, func(ctx context.Context) error {
+		r, err := e.find(ctx, name)
+		if err != nil {
+			return err
+		}
+		failed := do(ctx, r)
+		c, err = e.admit(ctx, r.ID)
+		if failed != nil {
+			return failed
+		}
+		return e.wrapMutation(err, kindContainer, name, "it is not known how %s is", name)
+	})
+	return c, err
+}
+
+func graceOf(timeout *float64) (time.Duration, error) {
+	if timeout == nil {
+		return defaultStop, nil
+	}
+	if !(*timeout >= 0 && *timeout <= longestStop.Seconds()) {
+		return 0, invalid("timeout", "timeout %v is not allowed: give seconds from 0 to %v", *timeout, longestStop.Seconds())
+	}
+	return time.Duration(*timeout * float64(time.Second)), nil
+}
+
+// stopOptions rounds up, for the engine counts whole seconds.
+func stopOptions(grace time.Duration) container.StopOptions {
+	seconds := int(math.Ceil(grace.Seconds()))
+	return container.StopOptions{Timeout: &seconds}
+}

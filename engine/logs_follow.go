@@ -1,0 +1,251 @@
+package engine
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"iter"
+	"time"
+
+	"github.com/containerd/errdefs"
+
+	"github.com/dockwire/dockwire/client/api"
+)
+
+// FollowLogs follows the log of the container with this name: first the wanted
+// lines that there are, then each as it is written, through stop, start and
+// restart. The sequence ends without an error when the container is removed, or
+// when until is reached; with an error when ctx ends, or when the log cannot be
+// read at all. While the engine is away it waits, and says so with a chunk of
+// State.
+//
+// Lines gather while the caller is busy with a chunk; the next one holds as many
+// as fit in MaxChunk. A caller that is slow costs bounded memory, slows nobody
+// else, and loses nothing but what the engine's own log forgets meanwhile: then
+// Gap is set, without lines if the log is gone with its container.
+// Cursors go on exactly after the last line of their chunk. Lines left out by
+// the filters are not counted as dropped.
+func (e *Engine) FollowLogs(ctx context.Context, name string, p api.LogsParams) iter.Seq2[Chunk, error] {
+	return func(yield func(Chunk, error) bool) {
+		err := e.followLogs(ctx, name, p, func(c Chunk) bool { return yield(c, nil) })
+		if err != nil && !errors.Is(err, errLeft) {
+			yield(Chunk{}, err)
+		}
+	}
+}
+
+func (e *Engine) followLogs(ctx context.Context, name string, p api.LogsParams, yield func(Chunk) bool) error {
+	r, err := e.find(ctx, name)
+	if err != nil {
+		return err
+	}
+	q, err := newLogQuery(r.ID, p)
+	if err != nil {
+		return err
+	}
+	h := e.hub(name, r.ID)
+	defer h.leave()
+	f := &follower{logQuery: q, hub: h, yield: yield}
+	switch err = f.run(ctx); {
+	case err == nil || errors.Is(err, errLeft):
+		return err
+	case ctx.Err() != nil:
+		return ctx.Err()
+	}
+	return e.logError(err, name)
+}
+
+// errLeft says that the follower's caller wants no more.
+var errLeft = errors.New("the follower left")
+
+// follower is one caller's way along a log: it reads what there is from the
+// engine, then takes what comes from the hub, and if it falls behind reads from
+// the engine again.
+type follower struct {
+	*logQuery
+	hub    *hub
+	yield  func(Chunk) bool
+	paused bool // the caller was told so last
+	chunk  Chunk
+	buf    []byte
+}
+
+func (f *follower) run(ctx context.Context) error {
+	backoff := f.hub.e.hubs.backoff()
+	for behind := false; ; behind = true {
+		was, last := f.hub.note(), f.expired()
+		err := f.history(ctx)
+		switch {
+		case err == nil && last:
+			return nil
+		case err == nil:
+			backoff.reset()
+			if err := f.live(ctx, was); !errors.Is(err, errBehind) {
+				return err
+			}
+		case errdefs.IsNotFound(err):
+			return f.lose(behind)
+		case passing(err) && ctx.Err() == nil:
+			if err := f.tell(true); err != nil {
+				return err
+			}
+			backoff.wait(ctx)
+		default:
+			return err
+		}
+	}
+}
+
+// lose ends the follow of a container that is gone. If the follower was behind,
+// lines went with it.
+func (f *follower) lose(behind bool) error {
+	if behind && !f.yield(Chunk{Gap: true, Cursor: encodeCursor(f.id, f.pos)}) {
+		return errLeft
+	}
+	return nil
+}
+
+// expired says whether no further line can be wanted.
+func (f *follower) expired() bool { return f.until != 0 && time.Now().UnixNano() >= f.until }
+
+// history hands out the wanted lines up to the end of the log.
+func (f *follower) history(ctx context.Context) error {
+	err := f.hub.e.readLog(ctx, f.logQuery, func(line logLine, _ position) error {
+		f.buf = line.line().AppendJSON(f.buf[:0])
+		if err := f.tell(false); err != nil {
+			return err
+		}
+		if !f.fits(f.buf) {
+			if err := f.flush(); err != nil {
+				return err
+			}
+		}
+		f.add(f.buf)
+		return nil
+	})
+	if errors.Is(err, errLeft) {
+		return err
+	}
+	if flushed := f.flush(); flushed != nil {
+		return flushed
+	}
+	if err == nil {
+		err = f.tell(false)
+	}
+	return err
+}
+
+// errBehind says that the follower has to read on from the engine.
+var errBehind = errors.New("the follower is behind the hub's ring")
+
+// live hands out lines as the hub gets them. It returns nil when the container
+// is gone.
+func (f *follower) live(ctx context.Context, was note) error {
+	i, ok, err := f.hub.enter(ctx, was, f.pos)
+	if err != nil {
+		return err
+	}
+	var expired <-chan time.Time
+	if f.until != 0 {
+		expired = time.After(time.Until(time.Unix(0, f.until)))
+	}
+	for ok && err == nil {
+		v := f.hub.view(i)
+		if v.evicted {
+			break
+		}
+		i += int64(f.take(v.lines))
+		switch {
+		case f.chunk.Count > 0:
+			err = f.flush()
+		case v.ended:
+			return v.err
+		case f.paused != v.paused:
+			err = f.tell(v.paused)
+		default:
+			err = await(ctx, v.changed, expired)
+		}
+	}
+	return cmp.Or(err, errBehind)
+}
+
+func await(ctx context.Context, changed <-chan struct{}, expired <-chan time.Time) error {
+	select {
+	case <-changed:
+		return nil
+	case <-expired:
+		return errBehind // a last look, and then the end
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
+
+// take fills the chunk with lines of the hub, and gives how many of them are
+// done with.
+func (f *follower) take(lines []ringEntry) (n int) {
+	for n < len(lines) && f.takeOne(&lines[n]) {
+		n++
+	}
+	return n
+}
+
+// takeOne puts a line into the chunk, if it is wanted. It is false when the line
+// has to go into the next chunk.
+func (f *follower) takeOne(line *ringEntry) bool {
+	if line.gap && f.chunk.Count > 0 {
+		return false
+	}
+	f.gap = f.gap || line.gap
+	if f.match(line.mark, line.text) {
+		if !f.fits(line.json) {
+			return false
+		}
+		f.add(line.json)
+	}
+	f.moveTo(line.pos)
+	return true
+}
+
+// fits says whether a line can be added to the chunk. One that is longer than a
+// chunk goes alone.
+func (f *follower) fits(line []byte) bool {
+	return f.chunk.Count == 0 || len(f.chunk.Lines)+len(",")+len(line) <= MaxChunk
+}
+
+func (f *follower) add(line []byte) {
+	if f.chunk.Count > 0 {
+		f.chunk.Lines = append(f.chunk.Lines, ',')
+	}
+	f.chunk.Lines = append(f.chunk.Lines, line...)
+	f.chunk.Count++
+}
+
+// flush hands out the chunk, if there are lines in it.
+func (f *follower) flush() error {
+	if f.chunk.Count == 0 {
+		return nil
+	}
+	f.chunk.Gap, f.gap = f.gap, false
+	f.chunk.Cursor = encodeCursor(f.id, f.pos)
+	if !f.yield(f.chunk) {
+		return errLeft
+	}
+	f.chunk = Chunk{Lines: f.chunk.Lines[:0]}
+	return nil
+}
+
+// tell says that the engine is away, or back, if the caller does not know yet.
+func (f *follower) tell(paused bool) error {
+	if f.paused == paused {
+		return nil
+	}
+	f.paused = paused
+	state := api.StreamResumed
+	if paused {
+		state = api.StreamPaused
+	}
+	if !f.yield(Chunk{State: state}) {
+		return errLeft
+	}
+	return nil
+}

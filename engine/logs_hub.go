@@ -1,0 +1,277 @@
+package engine
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"io"
+	"sync"
+	"time"
+
+	"github.com/containerd/errdefs"
+	"github.com/docker/docker/api/types/container"
+	"go.uber.org/zap"
+)
+
+// hubs are the hubs of the containers whose logs are followed, by container id.
+type hubs struct {
+	shared[hub]
+	ringLimit   int           // bytes of lines in a hub's ring; 4 MiB if 0
+	first, last time.Duration // bounds of the time between two attempts to reach the engine; those of Run if 0
+}
+
+// hub reads the log of a container for all its followers. It runs while there
+// are any, and waits for none of them: a follower takes lines out of the ring,
+// and one that fell behind the ring reads on from the engine.
+type hub struct {
+	e        *Engine
+	name, id string
+	cancel   context.CancelFunc
+	done     chan struct{} // closed when the reader is gone; nil before it was started
+
+	mu      sync.Mutex
+	ring    ring
+	changed chan struct{} // closed and replaced when there is something new
+	fresh   bool          // there is, and changed is not closed yet
+	started bool
+	paused  bool // the engine is away
+	ended   bool // the container is gone, or err
+	err     error
+}
+
+// hub gives the hub of a container. It has to be left.
+func (e *Engine) hub(name, id string) *hub {
+	return e.hubs.join(id, func() *hub {
+		limit := cmp.Or(e.hubs.ringLimit, ringLimit)
+		return &hub{e: e, name: name, id: id, ring: ring{limit: limit}, changed: make(chan struct{})}
+	})
+}
+
+// leave ends the hub with its last follower, and returns when it has ended.
+func (h *hub) leave() {
+	if h.e.hubs.leave(h.id) && h.done != nil {
+		h.cancel()
+		<-h.done
+	}
+}
+
+// note is where a hub was at some time.
+type note struct {
+	started bool
+	end     int64
+	last    mark
+}
+
+func (h *hub) note() note {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return note{h.started, h.ring.end(), h.ring.last()}
+}
+
+// enter gives the number of the line after pos, for a follower that noted where
+// the hub was and then read the log to its end, which is pos. The hub may be
+// behind; then it waits. If nobody has started the hub, it begins after pos. It
+// is not ok if lines after pos may have left the ring already: then note and
+// read again.
+func (h *hub) enter(ctx context.Context, was note, pos position) (i int64, ok bool, err error) {
+	for {
+		h.mu.Lock()
+		if !h.started {
+			h.start(pos)
+		}
+		i, ok, wait := h.find(was, pos.last)
+		changed := h.changed
+		h.mu.Unlock()
+		if !wait {
+			return i, ok, nil
+		}
+		select {
+		case <-changed:
+		case <-ctx.Done():
+			return 0, false, ctx.Err()
+		}
+	}
+}
+
+// find gives the number of the line after m, if it can be told, and whether to
+// wait because m is still to come. The line m is not older than the note.
+func (h *hub) find(was note, m mark) (i int64, ok, wait bool) {
+	there := was.started && was.end >= h.ring.first
+	if there && (m == was.last || m == mark{}) {
+		return was.end, true, false
+	}
+	i, ok, gap := h.ring.after(m, was.end)
+	if !ok && h.ended {
+		return h.ring.end(), true, false
+	}
+	return i, ok, !ok && !gap && there
+}
+
+// hubView is what a follower sees of a hub.
+type hubView struct {
+	lines   []ringEntry // not to be changed
+	evicted bool        // the first of them is not in the ring any more
+	paused  bool
+	ended   bool // no more lines come
+	err     error
+	changed <-chan struct{} // is closed when there is more to see
+}
+
+// view gives the lines from number i on.
+func (h *hub) view(i int64) hubView {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if i < h.ring.first {
+		return hubView{evicted: true}
+	}
+	return hubView{lines: h.ring.from(i), paused: h.paused, ended: h.ended, err: h.err, changed: h.changed}
+}
+
+// start begins to read after pos. The caller holds mu.
+func (h *hub) start(pos position) {
+	var ctx context.Context
+	ctx, h.cancel = context.WithCancel(context.Background())
+	h.started, h.ring.before, h.done = true, pos.last, make(chan struct{})
+	go func() {
+		defer close(h.done)
+		h.run(ctx, pos)
+	}()
+}
+
+// errRemoved says that the container is gone.
+var errRemoved = errors.New("the container was removed")
+
+// run reads the log, connection by connection, until ctx ends or the container
+// is gone.
+func (h *hub) run(ctx context.Context, pos position) {
+	backoff := h.e.hubs.backoff()
+	for ctx.Err() == nil {
+		err := h.read(ctx, &pos, backoff)
+		if errors.Is(err, io.EOF) {
+			err = h.awaitStart(ctx, backoff)
+		}
+		switch {
+		case ctx.Err() != nil || err == nil:
+		case errors.Is(err, errRemoved) || errdefs.IsNotFound(err):
+			h.end(nil)
+			return
+		case passing(err):
+			h.e.log.Debug("the log is cut off", zap.String("name", h.name), zap.Error(err))
+			h.setPaused(true)
+			backoff.wait(ctx)
+		default:
+			h.end(err)
+			return
+		}
+	}
+}
+
+// read puts the lines of one answer of the engine into the ring, and moves pos
+// along. It ends with an error, io.EOF if it is the container that ended.
+func (h *hub) read(ctx context.Context, pos *position, backoff *backoff) error {
+	r, gap, err := h.e.openLogAfter(ctx, h.id, *pos, logOptions{follow: true, idle: h.announce})
+	if err != nil {
+		return err
+	}
+	defer r.Close()
+	h.setPaused(false)
+	for {
+		line, err := r.next()
+		if err != nil {
+			h.announce()
+			return err
+		}
+		backoff.reset()
+		*pos = pos.advance(line, r.demuxer)
+		h.add(line, *pos, gap)
+		gap = false
+	}
+}
+
+func (h *hub) add(line logLine, pos position, gap bool) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.ring.add(line, pos, gap)
+	h.fresh = true
+}
+
+// announce wakes the followers if there are new lines. It is called whenever the
+// hub has nothing more to do at once, so that it is done once for many lines
+// when they come fast.
+func (h *hub) announce() {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if h.fresh {
+		h.wake()
+	}
+}
+
+func (h *hub) wake() {
+	h.fresh = false
+	close(h.changed)
+	h.changed = make(chan struct{})
+}
+
+func (h *hub) setPaused(paused bool) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if h.paused != paused {
+		h.paused = paused
+		h.wake()
+	}
+}
+
+func (h *hub) end(err error) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.ended, h.err = true, err
+	h.wake()
+}
+
+// awaitStart returns nil when there may be more to read than before the engine
+// ended its answer: the container was started again.
+func (h *hub) awaitStart(ctx context.Context, backoff *backoff) error {
+	c, err := ask(ctx, func(ctx context.Context) (container.InspectResponse, error) {
+		return h.e.cli.ContainerInspect(ctx, h.id)
+	})
+	if err != nil {
+		return err
+	}
+	if c.State.Running && !c.State.Restarting {
+		backoff.wait(ctx) // it was started already, or is not marked as ended yet
+		return nil
+	}
+	started := timeOf(c.State.StartedAt)
+	for {
+		changed := h.e.state.next()
+		r, ok := h.e.state.get(h.name)
+		switch {
+		case !ok || r.ID != h.id:
+			return errRemoved
+		case !r.Started.Equal(started.Time):
+			return nil
+		}
+		h.setPaused(!h.e.state.isUp())
+		select {
+		case <-changed:
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+	}
+}
+
+func (h *hubs) backoff() *backoff {
+	b := &backoff{first: cmp.Or(h.first, firstBackoff), last: cmp.Or(h.last, lastBackoff)}
+	b.reset()
+	return b
+}
+
+// backoff is the time between two attempts.
+type backoff struct{ first, last, next time.Duration }
+
+func (b *backoff) reset() { b.next = b.first }
+
+func (b *backoff) wait(ctx context.Context) {
+	pause(ctx, b.next)
+	b.next = min(2*b.next, b.last)
+}

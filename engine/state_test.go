@@ -1,0 +1,122 @@
+package engine
+
+import (
+	"fmt"
+	"net/netip"
+	"slices"
+	"testing"
+
+	"github.com/dockwire/dockwire/client/api"
+)
+
+func rec(name, id, state string) *record {
+	return &record{
+		host:      name + ".base",
+		addr:      netip.MustParseAddr("10.231.0.2"),
+		Container: api.Container{Name: name, ID: id, State: state, Domain: name + ".base", Port: 80},
+	}
+}
+
+func changesAfter(s *state, version uint64) (names []string, now uint64, whole bool) {
+	changes, now, whole := s.since(version)
+	for _, r := range changes {
+		names = append(names, r.Name+" "+r.ID+" "+r.State)
+	}
+	return names, now, whole
+}
+
+func TestAFollowerOfTheStateSeesEveryChangeInOrder(t *testing.T) {
+	s := newState()
+	s.put(rec("web", "1", api.StateCreated))
+	s.put(rec("db", "2", api.StateRunning))
+	_, now, whole := changesAfter(s, 0)
+	if !whole {
+		t.Error("the first answer is not everything")
+	}
+	s.put(rec("web", "1", api.StateRunning))
+	s.drop("db", "2")
+	s.put(rec("db", "3", api.StateCreated))
+	got, _, whole := changesAfter(s, now)
+	want := []string{"web 1 running", "db 2 removed", "db 3 created"}
+	if whole || !slices.Equal(got, want) {
+		t.Errorf("the changes are %v (whole: %v), want %v", got, whole, want)
+	}
+}
+
+func TestAContainerOfTheSameNameBuriesTheOneBefore(t *testing.T) {
+	s := newState()
+	s.put(rec("web", "1", api.StateRunning))
+	_, now, _ := s.since(0)
+	s.put(rec("web", "2", api.StateRunning))
+	s.drop("web", "1")
+	got, _, _ := changesAfter(s, now)
+	if want := []string{"web 1 removed", "web 2 running"}; !slices.Equal(got, want) {
+		t.Errorf("the changes are %v, want %v", got, want)
+	}
+}
+
+func TestPuttingWhatIsKnownChangesNothing(t *testing.T) {
+	s := newState()
+	s.put(rec("web", "1", api.StateRunning))
+	changed := s.next()
+	_, before, _ := s.since(0)
+	s.put(rec("web", "1", api.StateRunning))
+	if _, after, _ := s.since(0); after != before {
+		t.Errorf("the version went from %d to %d", before, after)
+	}
+	moved := rec("web", "1", api.StateRunning)
+	moved.addr = netip.MustParseAddr("10.231.0.9")
+	s.put(moved)
+	if r, _ := s.at("web.base"); r.addr != moved.addr {
+		t.Errorf("it is at %v, want its new address", r.addr)
+	}
+	select {
+	case <-changed:
+		t.Error("followers were woken")
+	default:
+	}
+}
+
+func TestAFollowerThatMissedForgottenRemovalsGetsEverything(t *testing.T) {
+	s := newState()
+	s.put(rec("stays", "0", api.StateRunning))
+	_, now, _ := s.since(0)
+	for i := range maxGone + 1 {
+		name := fmt.Sprint("c", i)
+		s.put(rec(name, name, api.StateRunning))
+		s.drop(name, name)
+	}
+	if got, _, whole := changesAfter(s, now); !whole || len(got) != 1 {
+		t.Errorf("the follower got %v (whole: %v)", got, whole)
+	}
+	if _, _, whole := s.since(s.version - 2); whole {
+		t.Error("a follower that missed nothing forgotten got everything")
+	}
+}
+
+func TestHostsGoWithTheirContainer(t *testing.T) {
+	s := newState()
+	old := rec("web", "1", api.StateRunning)
+	old.Domain = "shop.example.com"
+	s.put(old)
+	worker := rec("worker", "9", api.StateRunning)
+	worker.Port = 0
+	s.put(worker)
+	for host, want := range map[string]bool{"web.base": true, "shop.example.com": true, "worker.base": false, "": false} {
+		if _, ok := s.at(host); ok != want {
+			t.Errorf("the host %q: %v, want %v", host, ok, want)
+		}
+	}
+	s.put(rec("web", "2", api.StateRunning))
+	if _, ok := s.at("shop.example.com"); ok {
+		t.Error("the domain of a container that was replaced still leads somewhere")
+	}
+	s.cutOff("web", "2")
+	if r, ok := s.at("web.base"); !ok || r.addr.IsValid() {
+		t.Errorf("a container that was cut off is at %v", r)
+	}
+	s.drop("web", "2")
+	if _, ok := s.at("web.base"); ok {
+		t.Error("the host of a container that was removed still leads somewhere")
+	}
+}

@@ -1,0 +1,53 @@
+package engine
+
+import (
+	"fmt"
+	"net/netip"
+	"testing"
+)
+
+func TestSubnetsNeverOverlap(t *testing.T) {
+	foreign := netip.MustParsePrefix("10.231.64.0/18")
+	used := []netip.Prefix{foreign}
+	for i := range 300 {
+		bits := 29
+		if i%3 == 0 {
+			bits = 26
+		}
+		subnet, ok := freeSubnet(used, bits, fmt.Sprint("app", i))
+		if !ok {
+			t.Fatalf("no subnet after %d", i)
+		}
+		for _, other := range used {
+			if subnet.Overlaps(other) {
+				t.Fatalf("%v overlaps with %v", subnet, other)
+			}
+		}
+		if !subnetPool.Overlaps(subnet) || subnet.Masked() != subnet || subnet.Bits() != bits {
+			t.Fatalf("%v is not a subnet of the pool with %d bits", subnet, bits)
+		}
+		used = append(used, subnet)
+	}
+}
+
+func TestAPoolThatIsFullSaysSo(t *testing.T) {
+	if subnet, ok := freeSubnet([]netip.Prefix{netip.MustParsePrefix("10.0.0.0/8")}, 29, "web"); ok {
+		t.Errorf("a full pool gave %v", subnet)
+	}
+}
+
+func TestCreatesAtTheSameTimeChooseDifferentSubnets(t *testing.T) {
+	var p pending
+	mine, other := p.begin(), p.begin()
+	a, _ := p.choose(mine, nil, 29, "web")
+	b, _ := p.choose(other, nil, 29, "web")
+	again, _ := p.choose(mine, nil, 29, "web")
+	if a == b || a == again || b == again {
+		t.Errorf("chose %v, %v and %v", a, b, again)
+	}
+	p.end(mine)
+	p.end(other)
+	if free, _ := p.choose(p.begin(), nil, 29, "web"); free != a {
+		t.Errorf("after the end %v is chosen, want %v again", free, a)
+	}
+}

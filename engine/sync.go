@@ -1,0 +1,254 @@
+package engine
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"github.com/containerd/errdefs"
+	"github.com/docker/docker/api/types/container"
+	"github.com/docker/docker/api/types/events"
+	"github.com/docker/docker/api/types/filters"
+	"go.uber.org/zap"
+
+	"github.com/dockwire/dockwire/client/api"
+)
+
+// How the live state is kept.
+const (
+	relistEvery  = 30 * time.Second // events are hints: the engine can lose some
+	firstBackoff = 100 * time.Millisecond
+	lastBackoff  = 5 * time.Second
+	syncTimeout  = 10 * time.Second // nobody waits for an answer
+	eventOverlap = 2 * time.Second  // how far back a new subscription begins, so that none is missed while it is made
+)
+
+// Run keeps the live state as the engine is, until ctx ends; then it returns
+// nil. It connects again by itself whenever the connection is lost. At every
+// connect it removes what was left half-made.
+func (e *Engine) Run(ctx context.Context) error {
+	defer e.hints.wait()
+	backoff := firstBackoff
+	for {
+		connected, err := e.follow(ctx)
+		e.state.setUp(false)
+		if ctx.Err() != nil {
+			return nil
+		}
+		e.noteAway(connected, err)
+		if connected {
+			backoff = firstBackoff
+		}
+		pause(ctx, backoff)
+		backoff = min(2*backoff, lastBackoff)
+	}
+}
+
+// noteAway keeps the reason why the engine is away, for those who ask it
+// meanwhile.
+func (e *Engine) noteAway(wasConnected bool, err error) {
+	var known *Error
+	if !errors.As(err, &known) {
+		known = unavailable(err, api.OutcomeNone, "the connection to the engine at %s was lost: it is being made again", e.cli.DaemonHost())
+	}
+	if before := e.away.Swap(known); wasConnected || before == nil || before.Reason != known.Reason {
+		e.log.Warn("the engine is away", zap.String("reason", known.Reason), zap.Error(known.Err))
+	}
+}
+
+func pause(ctx context.Context, d time.Duration) {
+	select {
+	case <-ctx.Done():
+	case <-time.After(d):
+	}
+}
+
+// follow keeps the state over one connection, until it is lost. It is connected
+// once the state was read.
+func (e *Engine) follow(ctx context.Context) (connected bool, err error) {
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	messages, errs, err := e.subscribe(ctx, cancel)
+	if err != nil {
+		return false, err
+	}
+	if err := e.readAll(ctx); err != nil {
+		return false, err
+	}
+	e.state.setUp(true)
+	e.log.Info("the engine answers", zap.String("host", e.cli.DaemonHost()), zap.String("api", e.cli.ClientVersion()))
+	return true, e.watch(ctx, messages, errs)
+}
+
+// subscribe asks for the events of our containers. Cancel ends it.
+func (e *Engine) subscribe(ctx context.Context, cancel context.CancelFunc) (<-chan events.Message, <-chan error, error) {
+	if err := e.Check(ctx); err != nil {
+		return nil, nil, err
+	}
+	tooLate := time.AfterFunc(syncTimeout, cancel)
+	messages, errs := e.cli.Events(ctx, events.ListOptions{
+		Since:   time.Now().Add(-eventOverlap).Format(time.RFC3339Nano),
+		Filters: e.ours(kindContainer, wantedEvents()...),
+	})
+	if !tooLate.Stop() {
+		return nil, nil, errors.New("the engine did not begin to send events in time")
+	}
+	return messages, errs, nil
+}
+
+func wantedEvents() []filters.KeyValuePair {
+	wanted := []filters.KeyValuePair{filters.Arg("type", string(events.ContainerEventType))}
+	for _, action := range []events.Action{
+		events.ActionCreate, events.ActionStart, events.ActionRestart, events.ActionDie, events.ActionOOM, events.ActionDestroy,
+		events.ActionPause, events.ActionUnPause, events.ActionRename, events.ActionUpdate, events.ActionHealthStatus,
+	} {
+		wanted = append(wanted, filters.Arg("event", string(action)))
+	}
+	return wanted
+}
+
+func (e *Engine) watch(ctx context.Context, messages <-chan events.Message, errs <-chan error) error {
+	relist := time.NewTicker(relistEvery)
+	defer relist.Stop()
+	for {
+		select {
+		case message := <-messages:
+			e.hints.give(message.Actor.ID, func(id string) { e.lookAgain(ctx, id) })
+		case err := <-errs:
+			return err
+		case <-relist.C:
+			if err := e.relist(ctx); err != nil {
+				return err
+			}
+		}
+	}
+}
+
+// readAll reads what there is to know at a connect.
+func (e *Engine) readAll(ctx context.Context) error {
+	info, err := within(ctx, syncTimeout, e.cli.Info)
+	if err != nil {
+		return err
+	}
+	e.info.Store(&info)
+	if err := e.relist(ctx); err != nil {
+		return err
+	}
+	return e.removeHalfMade(ctx)
+}
+
+// relist looks at every container that the engine has of us, and at every one
+// that we know of: those that are gone are forgotten so.
+func (e *Engine) relist(ctx context.Context) error {
+	found, err := within(ctx, syncTimeout, func(ctx context.Context) ([]container.Summary, error) {
+		return e.cli.ContainerList(ctx, container.ListOptions{All: true, Filters: e.ours(kindContainer)})
+	})
+	if err != nil {
+		return err
+	}
+	ids := map[string]bool{}
+	for _, c := range found {
+		ids[c.ID] = true
+	}
+	for _, r := range e.state.list() {
+		ids[r.ID] = true
+	}
+	for id := range ids {
+		if err := e.look(ctx, id); lost(err) {
+			return err
+		}
+	}
+	return nil
+}
+
+// look inspects a container and puts what it is into the state, unless it is
+// still being created.
+func (e *Engine) look(ctx context.Context, id string) error {
+	unlock, err := e.refresh.lock(ctx, id)
+	if err != nil {
+		return err
+	}
+	defer unlock()
+	r, err := within(ctx, syncTimeout, func(ctx context.Context) (*record, error) { return e.fetch(ctx, id) })
+	if err == nil && !e.hidden(r) {
+		e.state.put(r)
+	}
+	return err
+}
+
+// hidden says whether a container is still being created: nobody sees it yet.
+func (e *Engine) hidden(r *record) bool {
+	known, ok := e.state.get(r.Name)
+	return e.hosts.taken(r.host) && !(ok && known.ID == r.ID)
+}
+
+// admit is look after a change of ours: what the container is by now is in the
+// state when it returns.
+func (e *Engine) admit(ctx context.Context, id string) (api.Container, error) {
+	unlock, err := e.refresh.lock(ctx, id)
+	if err != nil {
+		return api.Container{}, err
+	}
+	defer unlock()
+	r, err := e.fetch(ctx, id)
+	if err != nil {
+		return api.Container{}, err
+	}
+	e.state.put(r)
+	return r.Container, nil
+}
+
+// fetch inspects a container. One that is gone, or not ours, is forgotten.
+func (e *Engine) fetch(ctx context.Context, id string) (*record, error) {
+	c, err := e.cli.ContainerInspect(ctx, id)
+	if errdefs.IsNotFound(err) || err == nil && !e.isOurs(c) {
+		e.forget(id)
+		return nil, notFound(kindContainer, "", "the container was removed")
+	}
+	if err != nil {
+		return nil, err
+	}
+	return e.recordOf(c), nil
+}
+
+// forget drops the container with this id, whatever it is called.
+func (e *Engine) forget(id string) {
+	for _, r := range e.state.list() {
+		if r.ID == id {
+			e.state.drop(r.Name, id)
+		}
+	}
+}
+
+func (e *Engine) lookAgain(ctx context.Context, id string) {
+	if err := e.look(ctx, id); err != nil && ctx.Err() == nil {
+		e.log.Debug("a container could not be looked at", zap.String("id", id), zap.Error(err))
+	}
+}
+
+// ready waits for the live state to be as the engine is, for as long as a
+// question to the engine may take.
+func (e *Engine) ready(ctx context.Context) error {
+	bounded, cancel := context.WithTimeout(ctx, readTimeout)
+	defer cancel()
+	for {
+		changed := e.state.next()
+		if e.state.isUp() {
+			return nil
+		}
+		select {
+		case <-changed:
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-bounded.Done():
+			return e.whyNotReady()
+		}
+	}
+}
+
+func (e *Engine) whyNotReady() error {
+	if why := e.away.Load(); why != nil {
+		return why
+	}
+	return unavailable(nil, api.OutcomeNone, "the engine at %s did not answer within %v", e.cli.DaemonHost(), readTimeout)
+}

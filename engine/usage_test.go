@@ -1,0 +1,205 @@
+package engine
+
+import (
+	"context"
+	"errors"
+	"iter"
+	"runtime"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/docker/docker/api/types/container"
+
+	"github.com/dockwire/dockwire/client/api"
+	"github.com/dockwire/dockwire/engine/enginetest"
+)
+
+func TestUsageIsWhatTheContainerUses(t *testing.T) {
+	f := setUp(t)
+	burner := f.create(api.CreateParams{Image: f.build("app"), Name: f.name("burner"), Command: []string{"burn", "-percent", "40"}, CPUs: 2, Memory: 128 << 20, Port: ptr(0)})
+	holder := f.create(api.CreateParams{Image: f.build("app"), Name: f.name("holder"), Command: []string{"alloc", "50000000"}, CPUs: 0.5, Port: ptr(0)})
+	f.output(burner.ID, "burning")
+	f.output(holder.ID, "allocated")
+	u, err := f.Top(t.Context(), burner.Name)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if u.CPU.Percent < 25 || u.CPU.Percent > 55 || u.CPU.Limit != 2 {
+		t.Errorf("of 40 %% of a core the first answer is %+v", u.CPU)
+	}
+	if u.Name != burner.Name || time.Since(u.Time.Time) > 5*time.Second || u.Pids == 0 || u.Memory.Limit != 128<<20 {
+		t.Errorf("the usage is %+v", u)
+	}
+	u, err = f.Top(t.Context(), holder.Name)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if u.Memory.Usage < 50e6 || u.Memory.Usage > 70e6 || u.Memory.Percent < 9 || u.Memory.Percent > 14 {
+		t.Errorf("of 50 MB held the answer is %+v", u.Memory)
+	}
+	if u.CPU.Percent > 10 || u.CPU.Limit != 0.5 {
+		t.Errorf("of an idle container the answer is %+v", u.CPU)
+	}
+	f.noSamplerLeft()
+}
+
+func (f *fixture) noSamplerLeft() {
+	f.t.Helper()
+	stacks := make([]byte, 1<<20)
+	stacks = stacks[:runtime.Stack(stacks, true)]
+	if f.samplers.size() > 0 || strings.Contains(string(stacks), "(*sampler)") {
+		f.t.Errorf("a sampler is left:\n%s", stacks)
+	}
+}
+
+func TestTopOfWhatDoesNotRun(t *testing.T) {
+	f := setUp(t)
+	_, err := f.Top(t.Context(), "nobody")
+	wantClass(t, err, NotFound, "nobody")
+	c := f.create(api.CreateParams{Image: f.build("app"), Name: f.name("app"), Port: ptr(0), Start: ptr(false)})
+	_, err = f.Top(t.Context(), c.Name)
+	wantClass(t, err, NotRunning, c.Name)
+	for _, interval := range []float64{0.5, -1, 1e9} {
+		if known := wantClass(t, f.CheckTop(api.TopParams{Interval: interval}), Invalid, "interval"); known.Data.Param != "interval" {
+			t.Errorf("interval %v is refused for %q", interval, known.Data.Param)
+		}
+	}
+}
+
+// updates makes what FollowTop gives a function. The sequence ends with the test.
+func (f *fixture) updates(name string) func() (UsageUpdate, error, bool) {
+	ctx, cancel := context.WithTimeout(f.t.Context(), 30*time.Second)
+	next, stop := iter.Pull2(f.FollowTop(ctx, name, api.TopParams{}))
+	f.t.Cleanup(func() {
+		stop()
+		cancel()
+	})
+	return next
+}
+
+func TestTopFollowsTheNameUntilRemove(t *testing.T) {
+	proxy := enginetest.NewProxy(t)
+	f := setUp(t, func(cfg *Config) { cfg.Host = proxy.Socket() })
+	f.hubs.first, f.hubs.last = 5*time.Millisecond, 20*time.Millisecond
+	c := f.create(api.CreateParams{Image: f.build("app"), Name: f.name("app"), Port: ptr(0), Start: ptr(false)})
+	next := f.updates(c.Name)
+	other := f.updates(c.Name)
+	if _, err := f.Start(t.Context(), c.Name); err != nil {
+		t.Fatal(err)
+	}
+	first, err, _ := next()
+	if err != nil || first.Usage.Name != c.Name || first.Dropped != 0 || first.State != "" {
+		t.Fatalf("the first update is %+v, %v", first, err)
+	}
+	second, err, _ := next()
+	if err != nil || !second.Usage.Time.After(first.Usage.Time.Time) {
+		t.Errorf("the second update is %+v, %v", second, err)
+	}
+	proxy.Refuse()
+	if paused, err, _ := next(); err != nil || paused.State != api.StreamPaused {
+		t.Errorf("with the engine away it said %+v, %v", paused, err)
+	}
+	proxy.Restore()
+	if resumed, err, _ := next(); err != nil || resumed.State != api.StreamResumed {
+		t.Errorf("with the engine back it said %+v, %v", resumed, err)
+	}
+	if u, err, _ := other(); err != nil || u.State == "" && u.Usage.Name != c.Name {
+		t.Errorf("another watcher got %+v, %v", u, err)
+	}
+	f.until("the engine is back", f.Up)
+	if _, err := f.Restart(t.Context(), c.Name, nil); err != nil {
+		t.Fatal(err)
+	}
+	restarted := time.Now()
+	for u := (UsageUpdate{}); u.Usage.Time.Before(restarted); {
+		if u, err, _ = next(); err != nil || u.State != "" || u.Usage.CPU.Percent > 200 {
+			t.Fatalf("after a restart there was %+v, %v", u, err)
+		}
+	}
+	f.remove(c.Name, false)
+	for {
+		u, err, more := next()
+		if !more {
+			break
+		}
+		if err != nil || u.State != "" {
+			t.Fatalf("after remove there was %+v, %v", u, err)
+		}
+	}
+}
+
+func TestABusyWatcherGetsTheNewestSample(t *testing.T) {
+	v, w := samplerView{}, watcher{step: 2}
+	now := time.Now()
+	take := func(cpu uint64) (UsageUpdate, bool) {
+		now = now.Add(time.Second)
+		v.add(&sample{cpu: cpu * 1e9, Usage: api.Usage{Time: api.Time{Time: now}}}, true)
+		return w.next(v)
+	}
+	if u, ok := take(1); ok {
+		t.Errorf("a lone sample gives %+v", u)
+	}
+	if u, ok := take(2); !ok || u.Usage.CPU.Percent != 100 || u.Dropped != 0 {
+		t.Errorf("the first update is %+v", u)
+	}
+	if u, ok := take(3); ok {
+		t.Errorf("the interval is two seconds, but one later there is %+v", u)
+	}
+	if u, ok := take(4); !ok || u.Usage.CPU.Percent != 100 {
+		t.Errorf("two seconds later there is %+v", u)
+	}
+	for range 6 {
+		v.add(&sample{cpu: 4e9, Usage: api.Usage{Time: api.Time{Time: now}}}, true)
+	}
+	if u, ok := take(18); !ok || u.Dropped != 2 {
+		t.Errorf("after seven more samples there is %+v", u)
+	}
+	v.add(nil, false)
+	if u, ok := take(0); ok {
+		t.Errorf("after a restart a lone sample gives %+v", u)
+	}
+	if u, ok := take(1); !ok || u.Usage.CPU.Percent != 100 || u.Dropped != 0 {
+		t.Errorf("after a restart there is %+v", u)
+	}
+}
+
+func TestASampleReadsBothVersionsOfCgroups(t *testing.T) {
+	raw := container.StatsResponse{Read: time.Now(), CPUStats: container.CPUStats{OnlineCPUs: 4},
+		Networks:   map[string]container.NetworkStats{"eth0": {RxBytes: 1, TxBytes: 2}, "eth1": {RxBytes: 10, TxBytes: 20}},
+		BlkioStats: container.BlkioStats{IoServiceBytesRecursive: []container.BlkioStatEntry{{Op: "Read", Value: 5}, {Op: "write", Value: 7}, {Op: "Total", Value: 12}}},
+	}
+	var got []int64
+	for _, stats := range []map[string]uint64{
+		{"total_inactive_file": 100, "inactive_file": 1}, {"inactive_file": 300}, {}, {"inactive_file": 2000},
+	} {
+		raw.MemoryStats = container.MemoryStats{Usage: 1000, Limit: 4000, Stats: stats}
+		s, ok := sampleOf("app", &raw, 0)
+		if !ok || s.CPU.Limit != 4 || s.Network != (api.NetworkUsage{Received: 11, Sent: 22}) || s.Disk != (api.DiskUsage{Read: 5, Written: 7}) {
+			t.Errorf("the sample is %+v", s)
+		}
+		got = append(got, s.Memory.Usage)
+	}
+	if want := []int64{900, 700, 1000, 0}; !slices.Equal(got, want) {
+		t.Errorf("memory is %v, want %v", got, want)
+	}
+	if s, ok := sampleOf("app", &container.StatsResponse{}, 1); ok {
+		t.Errorf("zeros are the sample %+v", s)
+	}
+}
+
+func TestACancelledWatcherEndsWithItsContext(t *testing.T) {
+	f := setUp(t)
+	c := f.create(api.CreateParams{Image: f.build("app"), Name: f.name("app"), Port: ptr(0), Start: ptr(false)})
+	ctx, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
+	defer cancel()
+	var last error
+	for _, err := range f.FollowTop(ctx, c.Name, api.TopParams{Interval: 3}) {
+		last = err
+	}
+	if !errors.Is(last, context.DeadlineExceeded) {
+		t.Errorf("it ended with %v", last)
+	}
+	f.noSamplerLeft()
+}
