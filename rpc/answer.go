@@ -1,0 +1,152 @@
+package rpc
+
+import (
+	"bytes"
+	"encoding/json"
+	"fmt"
+
+	"github.com/gorilla/websocket"
+	"github.com/sourcegraph/jsonrpc2"
+)
+
+// envelopeSize is what a response is reckoned to take besides its id, its
+// result and the words of its error.
+const envelopeSize = 64
+
+// answer sends the response to a call and gives the error that was sent: a
+// result that cannot be sent becomes one.
+func (s *session) answer(call *Call, result any, failure *Error, wait bool) *Error {
+	if failure == nil {
+		enc := newEncoder()
+		defer enc.free()
+		var data json.RawMessage
+		if data, failure = s.encode(call, enc, result); failure == nil {
+			failure = s.respond(call, &jsonrpc2.Response{Result: &data}, wait)
+		}
+	}
+	if failure != nil {
+		s.respond(call, &jsonrpc2.Response{Error: failure.typed()}, wait)
+	}
+	return failure
+}
+
+// encode gives the JSON of a result, or why it cannot be answered.
+func (s *session) encode(call *Call, enc *encoder, result any) (json.RawMessage, *Error) {
+	data, err := enc.encode(result)
+	if err != nil {
+		return nil, s.internal(call, fmt.Errorf("encode the result of %s: %w", call.method, err), nil)
+	}
+	if len(data) > s.opts.MaxAnswer {
+		return nil, s.opts.LimitError("answer", fmt.Sprintf("the result has %d bytes, an answer at most %d", len(data), s.opts.MaxAnswer))
+	}
+	return data, nil
+}
+
+// respond hands a response to Conn, which brings it back to WriteObject, once
+// there is room for it. It fails for a result that finds none among the
+// answers of unfinished batches, which cannot wait for one another: the error
+// takes its place.
+func (s *session) respond(call *Call, resp *jsonrpc2.Response, wait bool) *Error {
+	size := envelopeSize + len(call.id)
+	if resp.Error == nil {
+		size += len(*resp.Result)
+	}
+	room, ok := s.room(call, size, wait)
+	if !ok && call.batch == nil {
+		return nil // the connection has ended
+	}
+	if !ok && resp.Error == nil {
+		return s.opts.LimitError("queue", "the answers of the unfinished batches are too large together: send the call by itself")
+	}
+	if !ok {
+		room = s.out.budget.count(size)
+	}
+	call.room = room
+	resp.ID = jsonrpc2.ID{Num: call.number}
+	if call.conn.SendResponse(call.life, resp) != nil {
+		s.write(call, nil) // the connection has ended: this gives the room back
+	}
+	if call.whole != nil {
+		s.pushBatch(call, wait)
+	}
+	return nil
+}
+
+// room takes room for a response. One that stands alone has its turn in the
+// queue, or ends a connection whose reader has to answer too much.
+func (s *session) room(call *Call, size int, wait bool) (grant, bool) {
+	if wait && call.batch == nil {
+		g, err := s.out.budget.wait(call.life, size)
+		return g, err == nil
+	}
+	g, ok := s.out.budget.take(size)
+	if !ok && call.batch == nil {
+		s.overrun()
+	}
+	return g, ok
+}
+
+// overrun ends a connection whose peer sends and sends, and does not read what
+// is answered.
+func (s *session) overrun() { s.out.end(websocket.ClosePolicyViolation, false) }
+
+// sending keeps the response that Conn gives to WriteObject next.
+func (s *session) sending(_ *jsonrpc2.Request, resp *jsonrpc2.Response) { s.sent = resp }
+
+// WriteObject implements jsonrpc2.ObjectStream. It never waits, for Conn lets
+// nobody else send meanwhile.
+func (s *session) WriteObject(any) error {
+	s.mu.Lock()
+	call := s.calls[s.sent.ID.Num]
+	s.mu.Unlock()
+	s.write(call, s.sent)
+	return nil
+}
+
+// write puts the response, nil if it is lost, into the outbox or the batch.
+func (s *session) write(call *Call, resp *jsonrpc2.Response) {
+	buf := newBuffer()
+	if resp != nil {
+		buf.data = appendResponse(buf.data, call.id, resp)
+	}
+	if call.batch == nil {
+		s.out.push(outFrame{buffer: buf, grant: call.room})
+		return
+	}
+	call.whole = call.batch.put(call.place, bytes.Clone(buf.data), call.room)
+	buf.free()
+}
+
+// pushBatch sends a batch that is complete.
+func (s *session) pushBatch(call *Call, wait bool) {
+	if wait {
+		g, err := s.out.budget.queue(call.life, call.whole.grant)
+		if err != nil {
+			call.whole.free()
+			return
+		}
+		call.whole.grant = g
+	}
+	s.out.push(*call.whole)
+}
+
+// refuse answers what is not a request, for which there is no Call.
+func (s *session) refuse(m *message, place int) {
+	buf := newBuffer()
+	buf.data = appendResponse(buf.data, m.id, &jsonrpc2.Response{Error: m.bad.typed()})
+	room, ok := s.out.budget.take(len(buf.data))
+	switch {
+	case s.batch != nil:
+		if !ok {
+			room = s.out.budget.count(len(buf.data))
+		}
+		if whole := s.batch.put(place, bytes.Clone(buf.data), room); whole != nil {
+			s.out.push(*whole)
+		}
+		buf.free()
+	case ok:
+		s.out.push(outFrame{buffer: buf, grant: room})
+	default:
+		s.overrun()
+	}
+}

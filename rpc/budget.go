@@ -1,0 +1,95 @@
+package rpc
+
+import (
+	"context"
+	"sync/atomic"
+
+	"golang.org/x/sync/semaphore"
+)
+
+// alwaysRoom is what a connection may have queued whatever the others have, so
+// that one that keeps up is never held up by those that do not.
+const alwaysRoom = 16 * kib
+
+// budget bounds the bytes that wait to be written: those of one connection,
+// and, through all, those of every connection together. What is larger than a
+// bound counts as much as the bound: it waits until nothing else is there.
+type budget struct {
+	used atomic.Int64 // bytes queued, held or waiting for room
+	size int64
+	hard int64 // past this nothing is taken without waiting
+	own  *semaphore.Weighted
+
+	total int64
+	all   *semaphore.Weighted
+}
+
+func (b *budget) init(opts *Options, all *semaphore.Weighted) {
+	b.size = int64(opts.MaxQueue)
+	b.hard = int64(opts.MaxQueue + opts.MaxAnswer)
+	b.own = semaphore.NewWeighted(b.size)
+	b.total = int64(opts.MaxQueueTotal)
+	b.all = all
+}
+
+// grant is room in a budget, until it is released.
+type grant struct{ bytes, own, all int64 }
+
+func (b *budget) count(n int) grant {
+	b.used.Add(int64(n))
+	return grant{bytes: int64(n)}
+}
+
+func (b *budget) release(g grant) {
+	b.used.Add(-g.bytes)
+	if g.own > 0 {
+		b.own.Release(g.own)
+	}
+	if g.all > 0 {
+		b.all.Release(g.all)
+	}
+}
+
+// wait takes room for n bytes, when there is some. It fails when ctx ends.
+func (b *budget) wait(ctx context.Context, n int) (grant, error) {
+	g := b.count(n)
+	g, err := b.queue(ctx, g)
+	if err != nil || b.used.Load() <= alwaysRoom {
+		return g, err
+	}
+	all := min(g.bytes, b.total)
+	if err := b.all.Acquire(ctx, all); err != nil {
+		b.release(g)
+		return grant{}, err
+	}
+	g.all = all
+	return g, nil
+}
+
+// queue gives g its part of the connection's own room, when there is some.
+func (b *budget) queue(ctx context.Context, g grant) (grant, error) {
+	own := min(g.bytes, b.size)
+	if err := b.own.Acquire(ctx, own); err != nil {
+		b.release(g)
+		return grant{}, err
+	}
+	g.own = own
+	return g, nil
+}
+
+// take takes room for n bytes at once, past the connection's own bound if need
+// be, since its reader must not wait. It fails when far too much is there.
+func (b *budget) take(n int) (grant, bool) {
+	g := b.count(n)
+	used := b.used.Load()
+	if used <= alwaysRoom {
+		return g, true
+	}
+	all := min(g.bytes, b.total)
+	if used > b.hard || !b.all.TryAcquire(all) {
+		b.release(g)
+		return grant{}, false
+	}
+	g.all = all
+	return g, true
+}

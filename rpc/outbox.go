@@ -1,0 +1,288 @@
+package rpc
+
+import (
+	"runtime"
+	"context"
+	"sync"
+	"time"
+
+	"github.com/gorilla/websocket"
+)
+
+// eventsAhead is how many notifications may wait for the writer: enough to keep
+// it busy, and so few that a stream's lines gather where they come from.
+const eventsAhead = 2
+
+// outbox is the way out of a connection: what is pushed is written in that
+// order by one goroutine, which writes the control frames too. It is there while
+// there is traffic; an idle connection does without.
+type outbox struct {
+	ws     *websocket.Conn
+	link   *link
+	opts   *Options
+	budget budget
+
+	events chan struct{} // one entry for each notification that waits
+	wake   chan struct{} // has an entry when there is something to take
+	done   chan struct{} // closed when nothing more is written
+	pings  *time.Timer
+
+	mu      sync.Mutex // guards the rest
+	running bool       // the writer's goroutine is there
+	frames  []outFrame
+	spare   []outFrame // what frames was, for the next time
+	ping    bool       // it is time for a ping
+	pong    []byte     // answers the last ping; nil if that is done
+	ending  *ending
+}
+
+// outFrame is a frame that waits, with the room that it takes.
+type outFrame struct {
+	*buffer
+	grant grant
+	event bool
+}
+
+// ending is how the connection ends.
+type ending struct {
+	code  int  // of the Close frame, 0 for none
+	flush bool // what is in the outbox is written first
+}
+
+// push hands over a frame that has its room. It never waits. It is false when
+// the connection has ended.
+func (o *outbox) push(f outFrame) bool {
+	o.mu.Lock()
+	if o.ending != nil && !o.ending.flush {
+		o.mu.Unlock()
+		o.drop([]outFrame{f})
+		return false
+	}
+	o.frames = append(o.frames, f)
+	o.signal()
+	o.mu.Unlock()
+	return true
+}
+
+// turn waits for the turn of a notification.
+func (o *outbox) turn(ctx context.Context) error {
+	select {
+	case o.events <- struct{}{}:
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	case <-o.done:
+		return ErrClosed
+	}
+}
+
+// next gives the next notification its turn.
+func (o *outbox) next() { <-o.events }
+
+// end ends the connection, once: later calls change nothing but that the rest
+// is no longer written.
+func (o *outbox) end(code int, flush bool) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	if o.ending == nil {
+		o.ending = &ending{code, flush}
+	} else {
+		o.ending.flush = o.ending.flush && flush
+	}
+	o.signal()
+}
+
+// ended says whether the connection is about to end.
+func (o *outbox) ended() bool {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return o.ending != nil
+}
+
+// heard keeps the connection: the peer has sent something.
+func (o *outbox) heard() {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	if o.ending == nil {
+		_ = o.ws.SetReadDeadline(time.Now().Add(3 * o.opts.PingInterval))
+	}
+}
+
+// answerPing has a pong written.
+func (o *outbox) answerPing(data string) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	o.pong = append(make([]byte, 0, len(data)), data...)
+	o.signal()
+}
+
+// keepAlive has a ping written from time to time.
+func (o *outbox) keepAlive() {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	o.pings = time.AfterFunc(o.opts.PingInterval, func() {
+		o.mu.Lock()
+		defer o.mu.Unlock()
+		if o.ending == nil {
+			o.ping = true
+			o.signal()
+			o.pings.Reset(o.opts.PingInterval)
+		}
+	})
+}
+
+// signal wakes the writer, or starts it. Its caller holds mu.
+func (o *outbox) signal() {
+	if !o.running {
+		o.running = true
+		go o.run()
+		return
+	}
+	select {
+	case o.wake <- struct{}{}:
+	default:
+	}
+}
+
+// run writes what is there and waits for more, until the connection ends or
+// there was nothing but a ping for as long as lies between two.
+func (o *outbox) run() {
+	written := false // since the last ping
+	for {
+		runtime.Gosched()
+		w := o.take()
+		if err := o.write(w); err != nil || w.last {
+			o.finish()
+			return
+		}
+		if len(w.frames) > 0 {
+			written = true
+			continue
+		}
+		if w.ping {
+			if !written && o.leave() {
+				return
+			}
+			written = false
+		}
+		<-o.wake
+	}
+}
+
+// leave ends the writer's goroutine, unless there is something to do again.
+func (o *outbox) leave() bool {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	o.running = len(o.frames) > 0 || o.ping || o.pong != nil || o.ending != nil
+	if o.running {
+		o.signal()
+	}
+	return !o.running
+}
+
+// work is what the writer does next.
+type work struct {
+	pong   []byte
+	ping   bool
+	frames []outFrame
+	lost   bool // the frames are not written
+	last   bool
+}
+
+func (o *outbox) take() work {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	w := work{pong: o.pong, ping: o.ping, frames: o.frames}
+	o.pong, o.ping, o.frames, o.spare = nil, false, o.spare[:0], nil
+	if w.last = o.ending != nil; w.last {
+		w.lost = !o.ending.flush
+	}
+	return w
+}
+
+func (o *outbox) write(w work) error {
+	defer o.drop(w.frames)
+	if w.lost {
+		return nil
+	}
+	if w.pong != nil {
+		if err := o.control(websocket.PongMessage, w.pong); err != nil {
+			return err
+		}
+	}
+	if w.ping {
+		if err := o.control(websocket.PingMessage, nil); err != nil {
+			return err
+		}
+	}
+	if len(w.frames) == 0 {
+		return nil
+	}
+	return o.writeFrames(w.frames)
+}
+
+// writeFrames writes frames, together as far as they are small.
+func (o *outbox) writeFrames(frames []outFrame) error {
+	for _, f := range frames {
+		if f.event {
+			o.next()
+		}
+	}
+	o.link.hold()
+	for _, f := range frames {
+		if err := o.ws.WriteMessage(websocket.TextMessage, f.data); err != nil {
+			_ = o.link.flush() // fails as the write did
+			return err
+		}
+	}
+	return o.link.flush()
+}
+
+// drop gives back the room of frames that are written, or never will be.
+func (o *outbox) drop(frames []outFrame) {
+	for i, f := range frames {
+		o.budget.release(f.grant)
+		f.free()
+		frames[i] = outFrame{}
+	}
+	if cap(frames) > 16 {
+		return
+	}
+	o.mu.Lock()
+	o.spare = frames[:0]
+	o.mu.Unlock()
+}
+
+func (o *outbox) control(kind int, data []byte) error {
+	return o.ws.WriteControl(kind, data, time.Now().Add(o.opts.WriteTimeout))
+}
+
+// finish sends the Close frame and leaves the connection to its reader for a
+// moment, so that the peer's Close can come. A connection that is broken is
+// closed at once.
+func (o *outbox) finish() {
+	defer close(o.done)
+	o.drop(o.last())
+	code := o.ending.code // nobody changes it any more
+	if code == 0 || o.control(websocket.CloseMessage, websocket.FormatCloseMessage(code, "")) != nil {
+		_ = o.ws.Close()
+		return
+	}
+	o.mu.Lock() // the reader may just be moving the deadline
+	defer o.mu.Unlock()
+	_ = o.ws.SetReadDeadline(time.Now().Add(o.opts.CloseGrace))
+}
+
+// last gives the frames that came too late. There will be no others.
+func (o *outbox) last() []outFrame {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	if o.ending == nil {
+		o.ending = new(ending)
+	}
+	o.ending.flush = false
+	o.pings.Stop()
+	frames := o.frames
+	o.frames = nil
+	return frames
+}
