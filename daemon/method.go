@@ -1,0 +1,168 @@
+package daemon
+
+import (
+	"context"
+	"reflect"
+	"strings"
+
+	"github.com/dockwire/dockwire/client/api"
+	"github.com/dockwire/dockwire/daemon/access"
+	"github.com/dockwire/dockwire/rpc"
+)
+
+// method is an entry of the method table: all that is known of a method. The
+// calls, their authorization, rpc.discover and the tests read the same table.
+type method struct {
+	name    string // "build"; "NAME/logs" for those of each container
+	summary string
+	scope   access.Scope
+	params  reflect.Type // a struct of package api, in the order of the positions
+	result  reflect.Type
+	event   string     // the notification that it sends while it has not answered; "" if it never streams
+	errors  []api.Code // that it answers, beside those that any method may
+
+	// accept decodes a call and takes its place in the order. It runs on the
+	// goroutine that reads the connection.
+	accept func(*Daemon, *call) (rpc.Job, error)
+}
+
+// ofContainer says whether the method is one of each container.
+func (m *method) ofContainer() bool { return strings.HasPrefix(m.name, "NAME/") }
+
+// call is a call on its way through the daemon.
+type call struct {
+	*rpc.Call
+	caller access.Caller
+	name   string  // of the container, for a NAME/ method
+	turn   *ticket // for a method that keeps its turn
+}
+
+// traits say how a method differs from one that answers at once and changes
+// nothing. Nil fields mean that it does not.
+type traits[P any] struct {
+	event   string
+	errors  []api.Code
+	streams bool                            // every call streams
+	follows func(p *P) bool                 // whether this call streams, without an end of its own
+	check   func(d *Daemon, p *P) error     // refuses bad parameters before anything is begun
+	claims  func(name string, p *P) []claim // what a mutating call is about
+	keeps   bool                            // run keeps the turn, in call.turn, and leaves it
+}
+
+// define makes the entry of a method. Run gets the parameters decoded; for a
+// method with claims it is called when its turn has come, with a context that a
+// cancel does not end: a mutation that has begun finishes.
+func define[P, R any](name string, scope access.Scope, summary string, t traits[P], run func(context.Context, *Daemon, *call, *P) (R, error)) *method {
+	m := &method{name: name, scope: scope, summary: summary, event: t.event, errors: t.errors,
+		params: reflect.TypeFor[P](), result: reflect.TypeFor[R]()}
+	m.accept = func(d *Daemon, c *call) (rpc.Job, error) {
+		p := new(P)
+		if err := rpc.DecodeParams(c.Params(), p); err != nil {
+			return rpc.Job{}, err
+		}
+		if t.check != nil {
+			if err := t.check(d, p); err != nil {
+				return rpc.Job{}, err
+			}
+		}
+		follows := t.follows != nil && t.follows(p)
+		if follows {
+			if err := followable(c); err != nil {
+				return rpc.Job{}, err
+			}
+		}
+		job := rpc.Job{
+			Run:    func(ctx context.Context) (any, error) { return run(ctx, d, c, p) },
+			Stream: t.streams || follows,
+		}
+		if t.claims != nil {
+			c.turn = d.order.enter(t.claims(c.name, p)...)
+			job.Drop = c.turn.leave
+			if !t.keeps {
+				job.Run = inTurn(job.Run, c.turn)
+			}
+		}
+		return job, nil
+	}
+	return m
+}
+
+// followable refuses to follow where nobody could: a notification has no id to
+// send the lines under, and is not told so either.
+func followable(c *call) error {
+	if c.InBatch() {
+		return invalidParam("follow", "follow is not possible in a batch, whose answers wait for each other: send the call by itself")
+	}
+	if c.Notification() {
+		return invalidParam("follow", "follow needs a call with an id")
+	}
+	return nil
+}
+
+type runFunc = func(context.Context) (any, error)
+
+// inTurn runs a mutation when its turn has come.
+func inTurn(run runFunc, turn *ticket) runFunc {
+	return func(ctx context.Context) (any, error) {
+		defer turn.leave()
+		if err := turn.wait(ctx); err != nil {
+			return nil, err
+		}
+		return run(context.WithoutCancel(ctx))
+	}
+}
+
+// ofLive makes a function for a method of each container: it answers that there
+// is no such method when the container is not there.
+func ofLive[P, R any](run func(ctx context.Context, d *Daemon, c *call, p *P) (R, error)) func(context.Context, *Daemon, *call, *P) (R, error) {
+	return func(ctx context.Context, d *Daemon, c *call, p *P) (R, error) {
+		if err := d.mustExist(ctx, c); err != nil {
+			var none R
+			return none, err
+		}
+		return run(ctx, d, c, p)
+	}
+}
+
+// mustExist looks for the call's container in the live state. Before the state
+// is known it waits for it, for a moment.
+func (d *Daemon) mustExist(ctx context.Context, c *call) error {
+	if _, known := d.engine.Container(c.name); known {
+		return nil
+	}
+	if !d.engine.Up() {
+		if _, err := d.engine.Containers(ctx); err != nil {
+			return err
+		}
+		if _, known := d.engine.Container(c.name); known {
+			return nil
+		}
+	}
+	return methodNotFound("there is no container %q, so it has no methods; list shows those there are", c.name)
+}
+
+// lookup finds the entry of a method, and the container that it names.
+func (t methodTable) lookup(name string) (m *method, container string, err error) {
+	if m, ok := t[name]; ok && !m.ofContainer() {
+		return m, "", nil
+	}
+	container, verb, ok := strings.Cut(name, "/")
+	if m, found := t["NAME/"+verb]; ok && found {
+		return m, container, nil
+	}
+	if ok {
+		return nil, "", methodNotFound("containers have no operation %q; rpc.discover lists those there are", verb)
+	}
+	return nil, "", methodNotFound("there is no method %q; rpc.discover lists those there are", name)
+}
+
+// methodTable holds the methods by name.
+type methodTable map[string]*method
+
+func newMethodTable(methods ...*method) methodTable {
+	t := methodTable{}
+	for _, m := range methods {
+		t[m.name] = m
+	}
+	return t
+}

@@ -1,0 +1,146 @@
+package daemon
+
+import (
+	"context"
+
+	"github.com/dockwire/dockwire/client/api"
+	"github.com/dockwire/dockwire/daemon/access"
+)
+
+// allMethods makes the method table.
+func allMethods() methodTable {
+	return newMethodTable(
+		define("build", access.Deploy, "Build an image from a git repository.", traits[api.BuildParams]{
+			event:   api.EventBuild,
+			errors:  []api.Code{api.CodeNotFound, api.CodeConflict, api.CodeBuildFailed},
+			streams: true,
+			check:   checkBuild,
+			claims:  buildClaims,
+			keeps:   true,
+		}, build),
+		define("builds", access.Read, "List the builds that wait, run, or ended lately, newest first.", traits[api.NoParams]{}, listBuilds),
+		define("cancelBuild", access.Deploy, "Stop a build, for all who wait for it.", traits[api.CancelBuildParams]{errors: []api.Code{api.CodeNotFound}}, cancelBuild),
+		define("images", access.Read, "List the images that were built.", traits[api.NoParams]{}, images),
+		define("removeImage", access.Deploy, "Remove an image that no container uses.", traits[api.RemoveImageParams]{
+			errors: []api.Code{api.CodeNotFound, api.CodeConflict},
+			claims: func(_ string, p *api.RemoveImageParams) []claim { return []claim{imageClaim(p.Name, "")} },
+		}, removeImage),
+		define("create", access.Deploy, "Create a container from an image, and start it.", traits[api.CreateParams]{
+			errors: []api.Code{api.CodeNotFound, api.CodeConflict, api.CodeStartFailed},
+			claims: func(_ string, p *api.CreateParams) []claim {
+				return []claim{containerClaim(p.Name), imageClaim(p.Image, classUse)}
+			},
+		}, create),
+		define("list", access.Read, "List the containers, or follow how the list changes.", traits[api.ListParams]{
+			event:   api.EventList,
+			follows: func(p *api.ListParams) bool { return p.Follow },
+		}, list),
+		define("remove", access.Deploy, "Stop and remove a container.", traits[api.RemoveParams]{
+			errors: []api.Code{api.CodeNotFound},
+			claims: func(_ string, p *api.RemoveParams) []claim { return []claim{containerClaim(p.Name)} },
+		}, remove),
+
+		define("NAME/diff", access.Read, "List the files that differ from the image's.", traits[api.DiffParams]{}, ofLive(diff)),
+		define("NAME/image", access.Read, "Show the image that the container was made from.", traits[api.NoParams]{}, ofLive(image)),
+		define("NAME/inspect", access.Read, "Show all there is to know of the container.", traits[api.NoParams]{}, ofLive(inspect)),
+		define("NAME/logs", access.Read, "Read the container's log, or follow it.", traits[api.LogsParams]{
+			event:   api.EventLogs,
+			errors:  []api.Code{api.CodeLogsUnavailable},
+			follows: func(p *api.LogsParams) bool { return p.Follow },
+			check:   func(d *Daemon, p *api.LogsParams) error { return d.engine.CheckLogs(*p) },
+		}, ofLive(logs)),
+		define("NAME/restart", access.Deploy, "Stop the container and start it again.", traits[api.StopParams]{
+			errors: []api.Code{api.CodeStartFailed},
+			claims: onContainer[api.StopParams],
+		}, ofLive(restart)),
+		define("NAME/start", access.Deploy, "Start the container, unless it runs.", traits[api.NoParams]{
+			errors: []api.Code{api.CodeStartFailed},
+			claims: onContainer[api.NoParams],
+		}, ofLive(start)),
+		define("NAME/stop", access.Deploy, "Stop the container, if it runs.", traits[api.StopParams]{
+			claims: onContainer[api.StopParams],
+		}, ofLive(stop)),
+		define("NAME/top", access.Read, "Show what the container uses, or follow it.", traits[api.TopParams]{
+			event:   api.EventTop,
+			errors:  []api.Code{api.CodeNotRunning},
+			follows: func(p *api.TopParams) bool { return p.Follow },
+		}, ofLive(top)),
+
+		define("rpc.discover", access.Read, "Describe all methods, as an OpenRPC document.", traits[api.NoParams]{}, discover),
+	)
+}
+
+// The classes of calls that run side by side on one image.
+const (
+	classBuild = "build"
+	classUse   = "use"
+)
+
+func onContainer[P any](name string, _ *P) []claim { return []claim{containerClaim(name)} }
+
+func create(ctx context.Context, d *Daemon, c *call, p *api.CreateParams) (api.Container, error) {
+	return d.engine.Create(ctx, *p, c.caller.ID)
+}
+
+func remove(ctx context.Context, d *Daemon, _ *call, p *api.RemoveParams) (api.Container, error) {
+	return d.engine.Remove(ctx, p.Name, p.Volumes)
+}
+
+func images(ctx context.Context, d *Daemon, _ *call, _ *api.NoParams) ([]api.Image, error) {
+	return d.engine.Images(ctx)
+}
+
+func removeImage(ctx context.Context, d *Daemon, _ *call, p *api.RemoveImageParams) (api.Image, error) {
+	return d.engine.RemoveImage(ctx, p.Name)
+}
+
+func list(ctx context.Context, d *Daemon, c *call, p *api.ListParams) ([]api.Container, error) {
+	if p.Follow {
+		return nil, d.followList(ctx, c)
+	}
+	return d.engine.Containers(ctx)
+}
+
+func diff(ctx context.Context, d *Daemon, c *call, p *api.DiffParams) ([]api.Change, error) {
+	return d.engine.Diff(ctx, c.name, p.Path)
+}
+
+func image(ctx context.Context, d *Daemon, c *call, _ *api.NoParams) (api.Image, error) {
+	return d.engine.Image(ctx, c.name)
+}
+
+func inspect(ctx context.Context, d *Daemon, c *call, _ *api.NoParams) (api.Inspect, error) {
+	doc, err := d.engine.Inspect(ctx, c.name, c.caller.Scope.Allows(access.Admin))
+	if err == nil && !c.caller.Scope.Allows(access.Deploy) {
+		for key := range doc.Configuration.Environment {
+			doc.Configuration.Environment[key] = nil
+		}
+	}
+	return doc, err
+}
+
+func logs(ctx context.Context, d *Daemon, c *call, p *api.LogsParams) (api.LogsResult, error) {
+	if p.Follow {
+		return d.followLogs(ctx, c, p)
+	}
+	return d.engine.Logs(ctx, c.name, *p)
+}
+
+func restart(ctx context.Context, d *Daemon, c *call, p *api.StopParams) (api.Container, error) {
+	return d.engine.Restart(ctx, c.name, p.Timeout)
+}
+
+func start(ctx context.Context, d *Daemon, c *call, _ *api.NoParams) (api.Container, error) {
+	return d.engine.Start(ctx, c.name)
+}
+
+func stop(ctx context.Context, d *Daemon, c *call, p *api.StopParams) (api.Container, error) {
+	return d.engine.Stop(ctx, c.name, p.Timeout)
+}
+
+func top(ctx context.Context, d *Daemon, c *call, p *api.TopParams) (api.Usage, error) {
+	if p.Follow {
+		return d.followTop(ctx, c, p)
+	}
+	return d.engine.Top(ctx, c.name)
+}

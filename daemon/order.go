@@ -1,0 +1,135 @@
+package daemon
+
+import (
+	"context"
+	"slices"
+	"sync"
+)
+
+// claim names what a mutating call is about: a container or an image.
+//
+// Calls whose claims meet run one after another, in the order in which they
+// entered. Neighbours of the same class, if they have one, run side by side:
+// two builds of an image (the second joins or is refused) and two creates from
+// it, but never a create before the build that was asked for first.
+type claim struct {
+	key   string
+	class string
+}
+
+func containerClaim(name string) claim { return claim{key: "container " + name} }
+
+// orderer makes the calls that name the same thing run in order. A ticket
+// enters all its queues in one step, so that no two tickets wait for each
+// other.
+type orderer struct {
+	mu     sync.Mutex
+	queues map[string][]*ticket // by claim key, first come first; never empty
+}
+
+// ticket is a place in the queues of its claims.
+type ticket struct {
+	order  *orderer
+	claims []claim
+	ready  chan struct{} // closed when it is its turn
+	turn   bool          // guarded by order.mu
+	left   bool          // guarded by order.mu
+}
+
+func newOrderer() *orderer {
+	return &orderer{queues: map[string][]*ticket{}}
+}
+
+// enter takes a place behind all that entered before. It does not block.
+func (o *orderer) enter(claims ...claim) *ticket {
+	t := &ticket{order: o, claims: claims, ready: make(chan struct{})}
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	for _, c := range claims {
+		o.queues[c.key] = append(o.queues[c.key], t)
+	}
+	o.call(t)
+	return t
+}
+
+// wait returns when it is the ticket's turn. When ctx ends first, the ticket
+// leaves and ctx's error is returned.
+func (t *ticket) wait(ctx context.Context) error {
+	select {
+	case <-t.ready:
+		return nil
+	default:
+	}
+	select {
+	case <-t.ready:
+		return nil
+	case <-ctx.Done():
+		t.leave()
+		return ctx.Err()
+	}
+}
+
+// leave gives the place up, and calls those whose turn it is now. Leaving twice
+// does nothing.
+func (t *ticket) leave() {
+	o := t.order
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	if t.left {
+		return
+	}
+	t.left = true
+	for _, c := range t.claims {
+		o.remove(c.key, t)
+		for _, next := range o.queues[c.key] {
+			o.call(next)
+		}
+	}
+}
+
+func (o *orderer) remove(key string, t *ticket) {
+	queue := o.queues[key]
+	queue = slices.Delete(queue, slices.Index(queue, t), slices.Index(queue, t)+1)
+	if len(queue) == 0 {
+		delete(o.queues, key)
+		return
+	}
+	o.queues[key] = queue
+}
+
+// call tells t that it is its turn, if it is.
+func (o *orderer) call(t *ticket) {
+	if t.turn {
+		return
+	}
+	for _, c := range t.claims {
+		if !o.first(c, t) {
+			return
+		}
+	}
+	t.turn = true
+	close(t.ready)
+}
+
+// first says whether nothing stands before t in the queue of c that t has to
+// wait for.
+func (o *orderer) first(c claim, t *ticket) bool {
+	for _, before := range o.queues[c.key] {
+		if before == t {
+			return true
+		}
+		if c.class == "" || before.class(c.key) != c.class {
+			return false
+		}
+	}
+	return true
+}
+
+func (t *ticket) class(key string) string {
+	for _, c := range t.claims {
+		if c.key == key {
+			return c.class
+		}
+	}
+	return ""
+}

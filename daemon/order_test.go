@@ -1,0 +1,123 @@
+package daemon
+
+import (
+	"context"
+	"errors"
+	"math/rand/v2"
+	"slices"
+	"sync"
+	"testing"
+)
+
+func isReady(t *ticket) bool {
+	select {
+	case <-t.ready:
+		return true
+	default:
+		return false
+	}
+}
+
+func TestTicketsOfOneKeyTakeTurns(t *testing.T) {
+	o := newOrderer()
+	first, second, third := o.enter(claim{key: "a"}), o.enter(claim{key: "a"}), o.enter(claim{key: "a"})
+	if !isReady(first) || isReady(second) || isReady(third) {
+		t.Fatal("only the first may be ready")
+	}
+	first.leave()
+	if !isReady(second) || isReady(third) {
+		t.Fatal("then only the second")
+	}
+	second.leave()
+	third.leave()
+	if len(o.queues) != 0 {
+		t.Fatalf("queues are left: %v", o.queues)
+	}
+}
+
+func TestDifferentKeysDoNotWaitForEachOther(t *testing.T) {
+	o := newOrderer()
+	a, b := o.enter(claim{key: "a"}), o.enter(claim{key: "b"})
+	if !isReady(a) || !isReady(b) {
+		t.Fatal("both may run")
+	}
+}
+
+func TestNeighboursOfOneClassRunSideBySide(t *testing.T) {
+	o := newOrderer()
+	build1 := o.enter(claim{"image", "build"})
+	build2 := o.enter(claim{"image", "build"})
+	use1 := o.enter(claim{"image", "use"}, claim{key: "c1"})
+	use2 := o.enter(claim{"image", "use"}, claim{key: "c2"})
+	build3 := o.enter(claim{"image", "build"})
+	if !isReady(build1) || !isReady(build2) || isReady(use1) || isReady(use2) || isReady(build3) {
+		t.Fatal("the two builds run, the others wait")
+	}
+	build1.leave()
+	if isReady(use1) {
+		t.Fatal("a build still runs")
+	}
+	build2.leave()
+	if !isReady(use1) || !isReady(use2) || isReady(build3) {
+		t.Fatal("the two creates run, the build waits")
+	}
+}
+
+func TestATicketThatGivesUpLetsTheNextOneIn(t *testing.T) {
+	o := newOrderer()
+	first, second, third := o.enter(claim{key: "a"}), o.enter(claim{key: "a"}), o.enter(claim{key: "a"})
+	ctx, cancel := context.WithCancel(context.Background())
+	cancel()
+	if err := second.wait(ctx); !errors.Is(err, context.Canceled) {
+		t.Fatalf("wait: %v", err)
+	}
+	first.leave()
+	if !isReady(third) {
+		t.Fatal("the third is next")
+	}
+	second.leave() // leaving twice does nothing
+}
+
+// Tickets with several claims, taken in any order by many callers, all get
+// their turn, and what they claim alone nobody else has meanwhile.
+func TestManyTicketsNeverDeadlockAndNeverShare(t *testing.T) {
+	o := newOrderer()
+	keys := []string{"a", "b", "c", "d"}
+	var mu sync.Mutex
+	held := map[string]int{}
+	change := func(t *testing.T, claimed []string, by int) {
+		mu.Lock()
+		defer mu.Unlock()
+		for _, k := range claimed {
+			held[k] += by
+			if held[k] > 1 {
+				t.Errorf("%s is held %d times", k, held[k])
+			}
+		}
+	}
+	var wg sync.WaitGroup
+	for range 8 {
+		wg.Go(func() {
+			for range 200 {
+				mine := slices.Clone(keys)
+				rand.Shuffle(len(mine), func(i, j int) { mine[i], mine[j] = mine[j], mine[i] })
+				mine = mine[:1+rand.IntN(3)]
+				var claims []claim
+				for _, k := range mine {
+					claims = append(claims, claim{key: k})
+				}
+				ticket := o.enter(claims...)
+				if err := ticket.wait(context.Background()); err != nil {
+					t.Error(err)
+				}
+				change(t, mine, 1)
+				change(t, mine, -1)
+				ticket.leave()
+			}
+		})
+	}
+	wg.Wait()
+	if len(o.queues) != 0 {
+		t.Fatalf("queues are left: %v", o.queues)
+	}
+}
