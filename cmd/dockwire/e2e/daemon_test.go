@@ -1,0 +1,261 @@
+// Package e2e tests the whole of dockwire: the compiled command and daemon, a
+// real engine, real sockets, and real git over HTTP.
+package e2e
+
+import (
+	"bufio"
+	"bytes"
+	"crypto/rand"
+	"encoding/json"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"sync"
+	"syscall"
+	"testing"
+	"time"
+)
+
+// binary is the compiled command.
+var binary string
+
+func TestMain(m *testing.M) {
+	os.Exit(run(m))
+}
+
+func run(m *testing.M) int {
+	dir, err := os.MkdirTemp("", "dockwire-e2e-")
+	if err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		return 1
+	}
+	defer os.RemoveAll(dir)
+	if err := preferTools(); err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		return 1
+	}
+	binary = filepath.Join(dir, "dockwire")
+	build := exec.Command("go", "build", "-o", binary, "github.com/dockwire/dockwire/cmd/dockwire")
+	build.Env = append(os.Environ(), "CGO_ENABLED=0")
+	if out, err := build.CombinedOutput(); err != nil {
+		fmt.Fprintf(os.Stderr, "building the command: %v\n%s", err, out)
+		return 1
+	}
+	return m.Run()
+}
+
+// preferTools puts first on the PATH what make tools has installed into the
+// checkout.
+func preferTools() error {
+	tools, err := filepath.Abs("../../../.cache/bin")
+	if err != nil {
+		return err
+	}
+	return os.Setenv("PATH", tools+string(filepath.ListSeparator)+os.Getenv("PATH"))
+}
+
+// daemon is a running dockwire serve.
+type daemon struct {
+	instance string
+	dir      string // its state
+	flags    []string
+
+	cmd     *exec.Cmd
+	log     *logFile
+	url     string // of the control listener, ws://…
+	ingress string // host:port of the ingress
+	token   string
+}
+
+// startDaemon starts a daemon with an instance of its own. When the test ends
+// it is shut down, and nothing may be left of what it made.
+func startDaemon(t testing.TB, flags ...string) *daemon {
+	t.Helper()
+	d := &daemon{instance: "e2e-" + strings.ToLower(rand.Text()[:10]), dir: t.TempDir(), flags: flags}
+	t.Cleanup(func() { leavesNothing(t, d.instance) })
+	d.start(t)
+	t.Cleanup(func() {
+		d.removeAll(t)
+		d.stop(t)
+		if t.Failed() {
+			t.Logf("the daemon's log:\n%s", d.log)
+		}
+	})
+	return d
+}
+
+// start runs the daemon and waits until it is ready.
+func (d *daemon) start(t testing.TB) {
+	t.Helper()
+	args := append([]string{"serve", "--listen", "127.0.0.1:0", "--listen", "unix://" + d.socket(), "--ingress", "127.0.0.1:0",
+		"--state-dir", d.dir, "--instance", d.instance, "--allow-git", "127.0.0.1", "--log-format", "json"}, d.flags...)
+	d.log = newLogFile()
+	d.cmd = exec.Command(binary, args...)
+	d.cmd.Env = append(os.Environ(), "GOTRACEBACK=all")
+	d.cmd.Stderr = d.log
+	if err := d.cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	select {
+	case ready := <-d.log.ready:
+		d.url, d.ingress = ready.address(t)
+	case <-time.After(patience):
+		d.cmd.Process.Kill()
+		t.Fatalf("the daemon is not ready after %v:\n%s", patience, d.log)
+	}
+	token, err := exec.Command(binary, "token", "--state-dir", d.dir).Output()
+	if err != nil {
+		t.Fatalf("dockwire token: %v", err)
+	}
+	d.token = strings.TrimSpace(string(token))
+}
+
+func (d *daemon) socket() string { return filepath.Join(d.dir, "dockwire.sock") }
+
+// stop asks the daemon to end, which it has to do soon and with success.
+func (d *daemon) stop(t testing.TB) {
+	t.Helper()
+	begin := time.Now()
+	d.cmd.Process.Signal(syscall.SIGTERM)
+	if err := d.wait(t); err != nil {
+		t.Errorf("the daemon ended with %v", err)
+	}
+	if took := time.Since(begin); took > 10*time.Second {
+		t.Errorf("the daemon took %v to end", took)
+	}
+}
+
+// kill ends the daemon as a power failure would.
+func (d *daemon) kill(t testing.TB) {
+	t.Helper()
+	d.cmd.Process.Kill()
+	d.wait(t)
+}
+
+// goroutines ends the daemon and gives the stacks of what ran in it.
+func (d *daemon) goroutines(t testing.TB) []string {
+	t.Helper()
+	d.cmd.Process.Signal(syscall.SIGQUIT)
+	d.wait(t)
+	var stacks []string
+	for stack := range strings.SplitSeq(d.log.String(), "\n\n") {
+		if i := strings.Index(stack, "goroutine "); i >= 0 {
+			stacks = append(stacks, stack[i:])
+		}
+	}
+	return stacks
+}
+
+func (d *daemon) wait(t testing.TB) error {
+	t.Helper()
+	late := time.AfterFunc(patience, func() { d.cmd.Process.Kill() })
+	defer late.Stop()
+	return d.cmd.Wait()
+}
+
+// command runs a command of dockwire against this daemon.
+func (d *daemon) command(args ...string) *exec.Cmd {
+	cmd := exec.Command(binary, args...)
+	cmd.Env = append(os.Environ(), "DOCKWIRE_URL="+d.url, "DOCKWIRE_TOKEN="+d.token)
+	return cmd
+}
+
+// removeAll removes all containers and images, by the daemon's own methods.
+func (d *daemon) removeAll(t testing.TB) {
+	w := d.connect(t)
+	defer w.conn.Close()
+	for _, c := range ask[[]struct{ Name string }](w, "list", nil) {
+		w.start("remove", []any{c.Name}).end()
+	}
+	images := map[string]bool{}
+	for _, image := range ask[[]struct{ Name string }](w, "images", nil) {
+		if !images[image.Name] {
+			images[image.Name] = true
+			w.start("removeImage", []any{image.Name}).end()
+		}
+	}
+}
+
+// leavesNothing asks the engine itself whether anything of the instance is
+// left.
+func leavesNothing(t testing.TB, instance string) {
+	t.Helper()
+	label := "label=io.dockwire.instance=" + instance
+	for _, list := range [][]string{{"container", "ls", "--all"}, {"image", "ls", "--all"}, {"network", "ls"}, {"volume", "ls"}} {
+		out := docker(t, append(list, "--quiet", "--filter", label)...)
+		if out != "" {
+			t.Errorf("docker %s: left behind: %s", strings.Join(list, " "), out)
+		}
+	}
+}
+
+// docker runs the engine's own command.
+func docker(t testing.TB, args ...string) string {
+	t.Helper()
+	out, err := exec.Command("docker", args...).CombinedOutput()
+	if err != nil {
+		t.Fatalf("docker %s: %v\n%s", strings.Join(args, " "), err, out)
+	}
+	return strings.TrimSpace(string(out))
+}
+
+// logFile takes what the daemon writes, and tells when it is ready.
+type logFile struct {
+	ready chan readyLine
+
+	mu   sync.Mutex // guards the fields below
+	text bytes.Buffer
+	line []byte
+}
+
+// readyLine is the line that says where the daemon listens.
+type readyLine struct {
+	Msg     string
+	Listen  []string
+	Ingress []string
+}
+
+func newLogFile() *logFile { return &logFile{ready: make(chan readyLine, 1)} }
+
+func (l *logFile) Write(data []byte) (int, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.text.Write(data)
+	l.line = append(l.line, data...)
+	for {
+		advance, line, _ := bufio.ScanLines(l.line, false)
+		if advance == 0 {
+			return len(data), nil
+		}
+		var ready readyLine
+		if json.Unmarshal(line, &ready) == nil && ready.Msg == "ready" {
+			l.ready <- ready
+		}
+		l.line = l.line[advance:]
+	}
+}
+
+func (l *logFile) String() string {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.text.String()
+}
+
+func (r readyLine) address(t testing.TB) (url, ingress string) {
+	t.Helper()
+	for _, listen := range r.Listen {
+		if strings.HasPrefix(listen, "ws://") {
+			url = listen
+		}
+	}
+	if url == "" || len(r.Ingress) == 0 {
+		t.Fatalf("the ready line names no address: %+v", r)
+	}
+	_, ingress, ok := strings.Cut(r.Ingress[0], "://")
+	if !ok {
+		ingress = r.Ingress[0]
+	}
+	return url, strings.TrimSuffix(ingress, "/")
+}
