@@ -64,9 +64,8 @@ func (s *session) respond(call *Call, resp *jsonrpc2.Response, wait bool) *Error
 	call.room = room
 	resp.ID = jsonrpc2.ID{Num: call.number}
 	if call.conn.SendResponse(call.life, resp) != nil {
-		s.write(call, nil) // the connection has ended: this gives the room back
-	}
-	if call.whole != nil {
+		s.lose(call)
+	} else if call.whole != nil {
 		s.pushBatch(call, wait)
 	}
 	return nil
@@ -93,28 +92,33 @@ func (s *session) overrun() { s.out.end(websocket.ClosePolicyViolation, false) }
 // sending keeps the response that Conn gives to WriteObject next.
 func (s *session) sending(_ *jsonrpc2.Request, resp *jsonrpc2.Response) { s.sent = resp }
 
-// WriteObject implements jsonrpc2.ObjectStream. It never waits, for Conn lets
-// nobody else send meanwhile.
+// WriteObject implements jsonrpc2.ObjectStream: it puts the response into the
+// outbox or the batch. It never waits, for Conn lets nobody else send meanwhile.
 func (s *session) WriteObject(any) error {
+	resp := s.sent
+	s.sent = nil
 	s.mu.Lock()
-	call := s.calls[s.sent.ID.Num]
+	call := s.calls[resp.ID.Num]
 	s.mu.Unlock()
-	s.write(call, s.sent)
-	return nil
-}
-
-// write puts the response, nil if it is lost, into the outbox or the batch.
-func (s *session) write(call *Call, resp *jsonrpc2.Response) {
 	buf := newBuffer()
-	if resp != nil {
-		buf.data = appendResponse(buf.data, call.id, resp)
-	}
+	buf.data = appendResponse(buf.data, call.id, resp)
 	if call.batch == nil {
 		s.out.push(outFrame{buffer: buf, grant: call.room})
-		return
+		return nil
 	}
 	call.whole = call.batch.put(call.place, bytes.Clone(buf.data), call.room)
 	buf.free()
+	return nil
+}
+
+// lose gives the room of a response back: the connection has ended before it.
+func (s *session) lose(call *Call) {
+	if call.batch == nil {
+		s.out.budget.release(call.room)
+	} else if whole := call.batch.put(call.place, nil, call.room); whole != nil {
+		s.out.budget.release(whole.grant)
+		whole.free()
+	}
 }
 
 // pushBatch sends a batch that is complete.

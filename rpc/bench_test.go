@@ -4,15 +4,11 @@ import (
 	"bufio"
 	"context"
 	"encoding/binary"
-	"fmt"
 	"io"
 	"net"
 	"net/http"
-	"os"
-	"runtime"
 	"strings"
 	"testing"
-	"time"
 )
 
 // rawPeer is a client that allocates nothing while it sends and reads, so that
@@ -24,7 +20,12 @@ type rawPeer struct {
 
 func (s *served) dialRaw(b testing.TB) *rawPeer {
 	b.Helper()
-	conn, err := net.Dial("tcp", s.http.Listener.Addr().String())
+	return dialRawTo(b, s.http.Listener.Addr().String())
+}
+
+func dialRawTo(b testing.TB, address string) *rawPeer {
+	b.Helper()
+	conn, err := net.Dial("tcp", address)
 	if err != nil {
 		b.Fatal(err)
 	}
@@ -143,47 +144,4 @@ func BenchmarkSplit(b *testing.B) {
 			b.Fatal(bad)
 		}
 	}
-}
-
-// BenchmarkIdleConnections reports what a connection takes that has served a
-// call and waits for the next.
-func BenchmarkIdleConnections(b *testing.B) {
-	const connections = 5000
-	s := serve(b, nil, benchMethods)
-	request := masked(benchRequest)
-	for b.Loop() {
-		peers := make([]*rawPeer, connections)
-		memory, resident := inUse()
-		for i := range peers {
-			peers[i] = s.dialRaw(b)
-			peers[i].r = nil
-			if _, err := peers[i].Write(request); err != nil {
-				b.Fatal(err)
-			}
-			answer := make([]byte, 64)
-			if _, err := peers[i].Read(answer); err != nil {
-				b.Fatal(err)
-			}
-		}
-		after, residentAfter := inUse()
-		b.ReportMetric(float64(after-memory)/connections, "B/connection")
-		b.ReportMetric(float64(residentAfter-resident)/connections, "resident-B/connection")
-		for _, p := range peers {
-			_ = p.Close()
-		}
-		await(b, "all are gone", func() bool { return s.Stats().Connections == 0 })
-	}
-}
-
-// inUse gives the bytes of heap and stacks, and of resident memory.
-func inUse() (memory, resident int64) {
-	time.Sleep(100 * time.Millisecond) // the goroutines go to sleep
-	runtime.GC()
-	runtime.GC()
-	var m runtime.MemStats
-	runtime.ReadMemStats(&m)
-	status, _ := os.ReadFile("/proc/self/statm") // 0 where there is none
-	var pages int64
-	_, _ = fmt.Sscan(string(status), new(int64), &pages)
-	return int64(m.HeapInuse + m.StackInuse), pages * int64(os.Getpagesize())
 }

@@ -10,7 +10,8 @@ var skeleton = []byte(`{"method":""}`)
 
 // blank makes Conn's messages into requests without content. Conn's decoder is
 // slow, and is asked once: all later messages are copies of the first and share
-// its Request, which is filled in anew each time and not kept by anyone.
+// its Request, which is filled in anew each time and not kept by anyone. It also
+// needs a deep stack, which the goroutine that reads should not keep.
 type blank struct{ first reflect.Value }
 
 func (b *blank) into(message any) error {
@@ -19,7 +20,9 @@ func (b *blank) into(message any) error {
 		to.Set(b.first)
 		return nil
 	}
-	if err := message.(json.Unmarshaler).UnmarshalJSON(skeleton); err != nil {
+	decoded := make(chan error)
+	go func() { decoded <- message.(json.Unmarshaler).UnmarshalJSON(skeleton) }()
+	if err := <-decoded; err != nil {
 		return err
 	}
 	b.first = reflect.New(to.Type()).Elem()

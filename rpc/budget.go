@@ -7,9 +7,12 @@ import (
 	"golang.org/x/sync/semaphore"
 )
 
-// alwaysRoom is what a connection may have queued whatever the others have, so
-// that one that keeps up is never held up by those that do not.
-const alwaysRoom = 16 * kib
+// What a connection may have queued whatever the others have, so that one that
+// keeps up does not suffer from those that do not.
+const (
+	roomToWait = 16 * kib // for what can wait
+	roomToTake = 64 * kib // for what cannot
+)
 
 // budget bounds the bytes that wait to be written: those of one connection,
 // and, through all, those of every connection together. What is larger than a
@@ -54,7 +57,7 @@ func (b *budget) release(g grant) {
 func (b *budget) wait(ctx context.Context, n int) (grant, error) {
 	g := b.count(n)
 	g, err := b.queue(ctx, g)
-	if err != nil || b.used.Load() <= alwaysRoom {
+	if err != nil || b.used.Load() <= roomToWait {
 		return g, err
 	}
 	all := min(g.bytes, b.total)
@@ -81,12 +84,15 @@ func (b *budget) queue(ctx context.Context, g grant) (grant, error) {
 // be, since its reader must not wait. It fails when far too much is there.
 func (b *budget) take(n int) (grant, bool) {
 	g := b.count(n)
-	used := b.used.Load()
-	if used <= alwaysRoom {
+	switch used := b.used.Load(); {
+	case used > b.hard:
+		b.release(g)
+		return grant{}, false
+	case used <= roomToTake:
 		return g, true
 	}
 	all := min(g.bytes, b.total)
-	if used > b.hard || !b.all.TryAcquire(all) {
+	if !b.all.TryAcquire(all) {
 		b.release(g)
 		return grant{}, false
 	}

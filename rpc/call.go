@@ -3,6 +3,7 @@ package rpc
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"time"
 
 	"github.com/sourcegraph/jsonrpc2"
@@ -56,6 +57,8 @@ type Call struct {
 	whole *outFrame // the whole batch, if this was its last response
 }
 
+var errNoID = errors.New("a call without an id has no notifications")
+
 // Method gives the name of the method.
 func (c *Call) Method() string { return c.method }
 
@@ -81,11 +84,17 @@ func (c *Call) InBatch() bool { return c.batch != nil }
 // it, a frame or two ahead of what it writes, so that a stream's lines gather
 // with the caller meanwhile; the bytes may be used again once it returns.
 // Notifications keep their order, and the call's response follows them. Notify
-// fails when ctx or the connection ends, and when the frame would pass
-// MaxEvent.
+// fails when ctx or the connection ends, when the frame would pass MaxEvent, and
+// for a call that is a notification itself.
 func (c *Call) Notify(ctx context.Context, method string, members []byte) error {
+	if c.Notification() {
+		return errNoID
+	}
 	return c.session.out.notify(ctx, event{method, c.id, members})
 }
+
+// Handler gives the handler that serves the call's connection.
+func (c *Call) Handler() Handler { return c.session.handler }
 
 // Cancelled says that $/cancelRequest has asked for the end of the call; a
 // connection that ended is not a cancel.

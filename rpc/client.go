@@ -50,7 +50,8 @@ func newClient(ws *websocket.Conn, opts *DialOptions) *Client {
 // Call returns. They wait for it in a queue of MaxEvents bytes; when that is
 // full the call ends with ErrSlow, after those that are in it. An error of
 // onEvent ends the call, and Call returns it. When ctx ends, Call returns its
-// error. In each of these cases the server is sent a $/cancelRequest.
+// error. In each of these cases the server is sent a $/cancelRequest. Only a
+// network that takes nothing at all can hold Call up, for WriteTimeout at most.
 //
 // A response with an error is an *Error. A connection that ends before the
 // response gives ErrClosed.

@@ -1,8 +1,8 @@
 package rpc
 
 import (
-	"runtime"
 	"context"
+	"runtime"
 	"sync"
 	"time"
 
@@ -14,21 +14,21 @@ import (
 const eventsAhead = 2
 
 // outbox is the way out of a connection: what is pushed is written in that
-// order by one goroutine, which writes the control frames too. It is there while
-// there is traffic; an idle connection does without.
+// order by one writer at a time, a worker that is there as long as there is
+// something to write. It writes the control frames too.
 type outbox struct {
-	ws     *websocket.Conn
-	link   *link
-	opts   *Options
-	budget budget
+	ws      *websocket.Conn
+	link    *link
+	opts    *Options
+	workers *workers
+	budget  budget
 
 	events chan struct{} // one entry for each notification that waits
-	wake   chan struct{} // has an entry when there is something to take
 	done   chan struct{} // closed when nothing more is written
 	pings  *time.Timer
 
 	mu      sync.Mutex // guards the rest
-	running bool       // the writer's goroutine is there
+	writing bool       // the writer is there
 	frames  []outFrame
 	spare   []outFrame // what frames was, for the next time
 	ping    bool       // it is time for a ping
@@ -131,53 +131,27 @@ func (o *outbox) keepAlive() {
 	})
 }
 
-// signal wakes the writer, or starts it. Its caller holds mu.
+// signal sees to it that there is a writer. Its caller holds mu.
 func (o *outbox) signal() {
-	if !o.running {
-		o.running = true
-		go o.run()
-		return
-	}
-	select {
-	case o.wake <- struct{}{}:
-	default:
+	if !o.writing {
+		o.writing = true
+		o.workers.start(o)
 	}
 }
 
-// run writes what is there and waits for more, until the connection ends or
-// there was nothing but a ping for as long as lies between two.
-func (o *outbox) run() {
-	written := false // since the last ping
+// do writes until there is nothing to write.
+func (o *outbox) do() {
 	for {
-		runtime.Gosched()
-		w := o.take()
+		runtime.Gosched() // those who are about to push do so first, and all goes out in one write
+		w, ok := o.take()
+		if !ok {
+			return
+		}
 		if err := o.write(w); err != nil || w.last {
 			o.finish()
 			return
 		}
-		if len(w.frames) > 0 {
-			written = true
-			continue
-		}
-		if w.ping {
-			if !written && o.leave() {
-				return
-			}
-			written = false
-		}
-		<-o.wake
 	}
-}
-
-// leave ends the writer's goroutine, unless there is something to do again.
-func (o *outbox) leave() bool {
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	o.running = len(o.frames) > 0 || o.ping || o.pong != nil || o.ending != nil
-	if o.running {
-		o.signal()
-	}
-	return !o.running
 }
 
 // work is what the writer does next.
@@ -189,15 +163,19 @@ type work struct {
 	last   bool
 }
 
-func (o *outbox) take() work {
+// take gives the writer its work. Without any there is no writer from here on.
+func (o *outbox) take() (work, bool) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	w := work{pong: o.pong, ping: o.ping, frames: o.frames}
-	o.pong, o.ping, o.frames, o.spare = nil, false, o.spare[:0], nil
 	if w.last = o.ending != nil; w.last {
 		w.lost = !o.ending.flush
 	}
-	return w
+	o.writing = len(w.frames) > 0 || w.ping || w.pong != nil || w.last
+	if o.writing {
+		o.pong, o.ping, o.frames, o.spare = nil, false, o.spare[:0], nil
+	}
+	return w, o.writing
 }
 
 func (o *outbox) write(w work) error {

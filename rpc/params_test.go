@@ -18,7 +18,7 @@ type sample struct {
 	Size    uint              `json:"size,omitempty"`
 	Choice  choice            `json:"choice,omitzero"`
 	Numbers []int             `json:"numbers,omitempty"`
-	hidden  int
+	_       int
 	Left    string `json:"-"`
 }
 
@@ -85,7 +85,7 @@ func TestWrongParamsAreNamed(t *testing.T) {
 		`{"name":"n","url":"u","size":-1}`:                   {Param: "size", Reason: `"size" must be a whole number, 0 or more`},
 		`{"name":"n","url":"u","choice":"c"}`:                {Param: "choice", Reason: `"choice": "a" or "b" is wanted`},
 		`{"name":"n","url":"u","Flag":true}`:                 {Param: "Flag", Reason: `there is no parameter "Flag": ` + takes},
-		`{"name":"n","url":"u","hidden":1}`:                  {Param: "hidden", Reason: `there is no parameter "hidden": ` + takes},
+		`{"name":"n","url":"u","_":1}`:                       {Param: "_", Reason: `there is no parameter "_": ` + takes},
 		`{"name":"n","url":"u","Left":""}`:                   {Param: "Left", Reason: `there is no parameter "Left": ` + takes},
 		`{"name":"n","url":"u","name":"n"}`:                  {Param: "name", Reason: `"name" is given twice`},
 		`{"name":"n","url":"u","n\u0061me":"n"}`:             {Param: "name", Reason: `"name" is given twice`},

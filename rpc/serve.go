@@ -78,14 +78,15 @@ func (c *Call) cost() int {
 func (s *session) spawn(call *Call) {
 	s.jobs.Add(1)
 	s.server.count(call, 1)
-	go s.serve(call)
+	s.server.workers.start(call)
 }
 
 // unfinished answers a call whose Run has ended the goroutine.
 var unfinished = Internal("")
 
-// serve runs a call and answers it.
-func (s *session) serve(call *Call) {
+// do runs the call and answers it.
+func (call *Call) do() {
+	s := call.session
 	defer s.jobs.Done()
 	var result any
 	var err error = unfinished

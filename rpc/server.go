@@ -18,6 +18,7 @@ type Server struct {
 	opts     Options
 	upgrader websocket.Upgrader
 	queue    *semaphore.Weighted // bytes queued by all connections
+	workers  workers
 
 	calls, streams atomic.Int64
 
@@ -47,6 +48,7 @@ func NewServer(opts *Options) *Server {
 		sessions: make(map[*session]struct{}),
 		empty:    make(chan struct{}),
 	}
+	s.workers.tasks = make(chan task)
 	s.queue = semaphore.NewWeighted(int64(s.opts.MaxQueueTotal))
 	s.upgrader = websocket.Upgrader{
 		ReadBufferSize:  1 * kib,
@@ -98,9 +100,8 @@ func (s *Server) newSession(ws *websocket.Conn, l *link, h Handler) *session {
 		running: slots{size: s.opts.MaxCalls},
 		streams: slots{size: s.opts.MaxStreams},
 		out: outbox{
-			ws: ws, link: l, opts: &s.opts,
+			ws: ws, link: l, opts: &s.opts, workers: &s.workers,
 			events: make(chan struct{}, eventsAhead),
-			wake:   make(chan struct{}, 1),
 			done:   make(chan struct{}),
 		},
 	}
@@ -200,6 +201,7 @@ func (s *Server) checkEmpty() {
 	select {
 	case <-s.empty:
 	default:
+		s.workers.stop()
 		close(s.empty)
 	}
 }

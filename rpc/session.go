@@ -69,22 +69,19 @@ func (s *session) ReadObject(v any) error {
 	}
 }
 
-// received fills in the request that Conn has made of the skeleton.
+// received fills in the request that Conn has made of the skeleton. The params
+// stay with the call: Conn has no use for them and would keep them.
 func (s *session) received(req *jsonrpc2.Request, _ *jsonrpc2.Response) {
 	call := s.current
 	req.Method = call.method
 	req.ID = jsonrpc2.ID{Num: call.number}
 	req.Notif = call.Notification()
-	req.Params = &call.params
 }
 
 // readFrame reads the next frame and splits it into the queue. A frame that
 // cannot be split is answered, and the queue is empty.
 func (s *session) readFrame() error {
-	s.queue, s.next, s.batch = s.queue[:0], 0, nil
-	if cap(s.queue) > 1 {
-		s.queue = nil
-	}
+	s.forget()
 	s.rest()
 	text, bad, err := s.readText()
 	if err != nil || s.out.ended() {
@@ -107,6 +104,16 @@ func (s *session) readFrame() error {
 		s.batch = newBatch(f.messages)
 	}
 	return nil
+}
+
+// forget lets go of the frame before, which may be large, while the connection
+// waits for the next.
+func (s *session) forget() {
+	clear(s.queue)
+	s.queue, s.next, s.batch, s.current = s.queue[:0], 0, nil, nil
+	if cap(s.queue) > 1 {
+		s.queue = nil
+	}
 }
 
 func (s *session) batchError(members int) *Error {

@@ -211,3 +211,15 @@ func TestNotifyEndsWithItsContextAndWithTheConnection(t *testing.T) {
 		t.Error("no error")
 	}
 }
+
+func TestNotificationCannotNotify(t *testing.T) {
+	ends := make(chan error, 1)
+	s := serve(t, nil, table{"follow~": func(ctx context.Context, call *Call) (any, error) {
+		ends <- call.Notify(ctx, "event", nil)
+		return nil, nil
+	}})
+	s.dial(t).send(`{"jsonrpc":"2.0","method":"follow"}`)
+	if err := received(t, ends, "the notification"); err != errNoID {
+		t.Error(err)
+	}
+}
