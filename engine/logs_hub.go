@@ -100,11 +100,11 @@ func (h *hub) find(was note, m mark) (i int64, ok, wait bool) {
 	if there && (m == was.last || m == mark{}) {
 		return was.end, true, false
 	}
-	i, ok, gap := h.ring.after(m, was.end)
-	if !ok && h.ended {
+	if h.err != nil {
 		return h.ring.end(), true, false
 	}
-	return i, ok, !ok && !gap && there
+	i, ok, gap := h.ring.after(m, was.end)
+	return i, ok, !ok && !gap && there && !h.ended
 }
 
 // hubView is what a follower sees of a hub.
@@ -146,12 +146,13 @@ var errRemoved = errors.New("the container was removed")
 func (h *hub) run(ctx context.Context, pos position) {
 	backoff := h.e.hubs.backoff()
 	for ctx.Err() == nil {
+		before := pos
 		err := h.read(ctx, &pos, backoff)
-		if errors.Is(err, io.EOF) {
+		if errors.Is(err, io.EOF) && pos == before { // else the engine may have passed over the rest
 			err = h.awaitStart(ctx, backoff)
 		}
 		switch {
-		case ctx.Err() != nil || err == nil:
+		case ctx.Err() != nil || err == nil || errors.Is(err, io.EOF) || errors.Is(err, errRotated):
 		case errors.Is(err, errRemoved) || errdefs.IsNotFound(err):
 			h.end(nil)
 			return
@@ -175,8 +176,11 @@ func (h *hub) read(ctx context.Context, pos *position, backoff *backoff) error {
 	}
 	defer r.Close()
 	h.setPaused(false)
-	for {
+	for watch := (rotationWatch{}); ; {
 		line, err := r.next()
+		if err == nil && watch.rotated(line) {
+			err = errRotated
+		}
 		if err != nil {
 			h.announce()
 			return err

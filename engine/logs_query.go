@@ -128,6 +128,9 @@ func (e *Engine) readLog(ctx context.Context, q *logQuery, visit func(logLine, p
 		}
 	}
 	_, err := e.scanSince(ctx, q, q.options(), visit)
+	if err == nil {
+		q.skip = 0 // what comes now is of the tail, though older lines rotated away meanwhile
+	}
 	return err
 }
 
@@ -140,8 +143,8 @@ func (q *logQuery) options() logOptions {
 	return logOptions{since: q.since}
 }
 
-// scanSince is scanLog, but a query that finds nothing since its time is at the end of
-// the log by then, and not at the beginning.
+// scanSince is scanLog, but a query that finds nothing since its time is at the
+// end of the log by then, and not at the beginning.
 func (e *Engine) scanSince(ctx context.Context, q *logQuery, o logOptions, visit func(logLine, position) error) (*logReader, error) {
 	if o.since == 0 || q.pos.last != (mark{}) {
 		return e.scanLog(ctx, q, o, visit)

@@ -1,0 +1,47 @@
+package engine
+
+import (
+	"fmt"
+	"strings"
+	"testing"
+
+	"github.com/dockwire/dockwire/client/api"
+)
+
+// A follower goes on over the rotations of the log: no line comes twice, and if
+// the engine passed over some, it is told so.
+func TestAFollowedLogGoesOnOverItsRotations(t *testing.T) {
+	f := setUp(t)
+	c := f.writer("rotating", "", "lines", "-n", "200000", "-size", "100", "-then", "exit")
+	w := f.tail(f.Engine, c.Name, api.LogsParams{})
+	w.wait("the last line", func() bool {
+		return len(w.lines) > 0 && strings.HasPrefix(w.lines[len(w.lines)-1].Text, "line 200000")
+	})
+	w.stop()
+	<-w.done
+	before := 0
+	missing := 0
+	for _, line := range w.lines {
+		n := number(t, line.Text)
+		if n <= before {
+			t.Fatalf("after line %d came %d", before, n)
+		}
+		if n != before+1 {
+			missing++
+			t.Logf("after line %d came %d", before, n)
+		}
+		before = n
+	}
+	if missing > w.gaps {
+		t.Errorf("lines are missing in %d places, and %d gaps were told", missing, w.gaps)
+	}
+}
+
+// number gives the number of a line that the probe wrote.
+func number(t *testing.T, text string) (n int) {
+	t.Helper()
+	if _, err := fmt.Sscanf(text, "line %d", &n); err != nil {
+		t.Fatalf("%q is no line of the probe: %v", text, err)
+	}
+	return n
+}
