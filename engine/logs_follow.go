@@ -7,8 +7,6 @@ import (
 	"iter"
 	"time"
 
-	"github.com/containerd/errdefs"
-
 	"github.com/dockwire/dockwire/client/api"
 )
 
@@ -83,7 +81,7 @@ func (f *follower) run(ctx context.Context) error {
 			if err := f.live(ctx, was); !errors.Is(err, errBehind) {
 				return err
 			}
-		case errdefs.IsNotFound(err):
+		case gone(err):
 			return f.lose(behind)
 		case passing(err) && ctx.Err() == nil:
 			if err := f.tell(true); err != nil {

@@ -8,7 +8,6 @@ import (
 	"sync"
 	"time"
 
-	"github.com/containerd/errdefs"
 	"github.com/docker/docker/api/types/container"
 	"go.uber.org/zap"
 )
@@ -153,7 +152,7 @@ func (h *hub) run(ctx context.Context, pos position) {
 		}
 		switch {
 		case ctx.Err() != nil || err == nil || errors.Is(err, io.EOF) || errors.Is(err, errRotated):
-		case errors.Is(err, errRemoved) || errdefs.IsNotFound(err):
+		case errors.Is(err, errRemoved) || gone(err):
 			h.end(nil)
 			return
 		case passing(err):

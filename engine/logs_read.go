@@ -157,6 +157,10 @@ func (e *Engine) logError(err error, name string) error {
 	return e.wrap(err, kindContainer, name, "the log of %s could not be read", name)
 }
 
+// gone says whether an error is that of a container that is not there, or is
+// being removed.
+func gone(err error) bool { return errdefs.IsNotFound(err) || errdefs.IsConflict(err) }
+
 // passing says whether an error is one of an engine that is away for the moment.
 func passing(err error) bool {
 	var known *Error
