@@ -2,11 +2,13 @@ package engine
 
 import (
 	"context"
+	"fmt"
 	"io"
 	"strings"
 	"time"
 
 	"github.com/docker/docker/api/types/versions"
+	"go.uber.org/zap"
 
 	"github.com/dockwire/dockwire/client/api"
 	"github.com/dockwire/dockwire/engine/builder"
@@ -21,9 +23,6 @@ type BuildOutput interface {
 	Commit(sha string)        // once, as soon as it is known
 }
 
-// maxBuildTime bounds a build, its fetching included.
-const maxBuildTime = 30 * time.Minute
-
 // Build fetches the repository, builds the image, and tags and labels it. p has
 // been through CheckBuild, and id goes into the image's labels. Of the result
 // the fields Build, Seq and Cursor are left to the caller.
@@ -31,15 +30,18 @@ const maxBuildTime = 30 * time.Minute
 // When ctx ends the build is stopped: Build returns the cause once neither a
 // process nor a clone nor a build at the engine is left.
 func (e *Engine) Build(ctx context.Context, p api.BuildParams, id string, out BuildOutput) (api.Build, error) {
-	began := time.Now()
-	late := &Error{Class: BuildFailed, Reason: "the build took more than " + maxBuildTime.String() + " and was stopped", Data: api.ErrorData{Limit: "build.time"}}
-	ctx, cancel := context.WithTimeoutCause(ctx, maxBuildTime, late)
+	began, limits := time.Now(), e.cfg.BuildLimits.withDefaults()
+	late := &Error{Class: BuildFailed, Reason: "the build took more than " + limits.Time.String() + " and was stopped", Data: api.ErrorData{Limit: "build.time"}}
+	bounded, cancel := context.WithTimeoutCause(ctx, limits.Time, late)
 	defer cancel()
+	bounded, stop := e.whileDisksLast(bounded)
+	defer stop()
 
-	b := &imageBuild{Engine: e, p: p, id: id, out: out}
-	if err := b.all(ctx); err != nil {
+	b := &imageBuild{Engine: e, p: p, id: id, out: out, limits: limits, began: began}
+	if err := b.all(bounded); err != nil {
 		return api.Build{}, err
 	}
+	e.prune(ctx, p.Name)
 	image, err := e.cli.ImageInspect(ctx, b.tag(b.commit))
 	if err != nil {
 		return api.Build{}, e.wrap(err, kindImage, p.Name, "the image %s was built and cannot be read", p.Name)
@@ -53,12 +55,20 @@ type imageBuild struct {
 	p      api.BuildParams
 	id     string
 	out    BuildOutput
+	limits BuildLimits
+	began  time.Time
 	commit string
 }
 
 func (b *imageBuild) tag(version string) string { return repository + b.p.Name + ":" + version }
 
 func (b *imageBuild) all(ctx context.Context) error {
+	if err := b.ready(ctx); err != nil {
+		return err
+	}
+	if err := b.checkDisks(); err != nil {
+		return err
+	}
 	if err := b.checkTag(ctx, "latest"); err != nil {
 		return err
 	}
@@ -74,11 +84,7 @@ func (b *imageBuild) all(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	if err := b.build(ctx, source, files); err != nil {
-		return err
-	}
-	b.removeDangling(ctx)
-	return nil
+	return b.build(ctx, source, files)
 }
 
 // fetch fetches the repository, and says so.
@@ -89,7 +95,8 @@ func (b *imageBuild) fetch(ctx context.Context) (*git.Snapshot, error) {
 	}
 	b.out.Line(api.Git, "Cloning "+b.p.URL+" at "+b.p.Ref)
 	progress := lines.NewWriter(b.progress)
-	source, err := client.Fetch(ctx, git.Request{URL: b.p.URL, Ref: b.p.Ref, Dir: b.p.Dir, Submodules: b.p.Submodules, Progress: progress})
+	source, err := client.Fetch(ctx, git.Request{URL: b.p.URL, Ref: b.p.Ref, Dir: b.p.Dir, Submodules: b.p.Submodules,
+		Login: (*git.Login)(b.p.Credential), Progress: progress})
 	progress.Flush()
 	if err != nil {
 		return nil, gitError(err)
@@ -110,13 +117,21 @@ func (b *imageBuild) progress(text string) {
 	b.out.Line(api.Git, text)
 }
 
-// gitClient gives the client for one fetch.
+// gitClient gives the client for one fetch. The credentials are read each time,
+// so that a change of their file counts at once.
 func (e *Engine) gitClient() (*git.Client, error) {
 	policy, err := git.ParsePolicy(e.cfg.AllowGit)
 	if err != nil {
 		return nil, err
 	}
-	return &git.Client{Policy: policy, Limits: git.DefaultLimits, Temp: e.cfg.TempDir, Prefix: "dockwire-" + e.cfg.Instance + "-clone-"}, nil
+	var credentials git.Credentials
+	if e.cfg.GitCredentials != "" {
+		if credentials, err = git.ReadCredentials(e.cfg.GitCredentials); err != nil {
+			return nil, fmt.Errorf("the git credentials cannot be read: %w", err)
+		}
+	}
+	return &git.Client{Policy: policy, Limits: git.DefaultLimits, Credentials: credentials,
+		Temp: e.cfg.TempDir, Prefix: "dockwire-" + e.cfg.Instance + "-clone-"}, nil
 }
 
 // cleanClones removes the clones that a daemon of this instance left behind
@@ -131,6 +146,11 @@ func (e *Engine) cleanClones() error {
 
 // build streams the files to the engine, which builds the image.
 func (b *imageBuild) build(ctx context.Context, source *git.Snapshot, files *contextFiles) error {
+	network, remove, err := b.makeNetwork(ctx)
+	if err != nil {
+		return err
+	}
+	defer remove()
 	reader, writer := io.Pipe()
 	sent := make(chan error, 1)
 	go func() {
@@ -138,17 +158,22 @@ func (b *imageBuild) build(ctx context.Context, source *git.Snapshot, files *con
 		writer.CloseWithError(err)
 		sent <- err
 	}()
-	b.cli.NegotiateAPIVersion(ctx)
-	err := builder.Run(ctx, b.cli, b.options(), reader, b.out.Line)
+	err = builder.Run(ctx, b.cli, b.options(network), reader, b.out.Line)
 	reader.CloseWithError(errNotWanted)
 	return b.failure(ctx, err, <-sent, files)
 }
 
-func (b *imageBuild) options() builder.Options {
+func (b *imageBuild) options(network string) builder.Options {
 	return builder.Options{
 		ID:      b.cfg.Instance + "-" + b.id,
 		Classic: b.classic(),
-		Tags:    []string{b.tag("latest"), b.tag(b.commit)},
+		Network: network,
+		Bounds:  b.limits.bounds(),
+		Guard:   b.boundable() == nil,
+		Warn: func(err error) {
+			b.log.Error("a bound of a build is not kept", zap.String("build", b.id), zap.Error(err))
+		},
+		Tags: []string{b.tag("latest"), b.tag(b.commit)},
 		Labels: map[string]string{
 			labelInstance: b.cfg.Instance,
 			labelKind:     kindImage,
@@ -157,6 +182,7 @@ func (b *imageBuild) options() builder.Options {
 			labelRef:      b.p.Ref,
 			labelCommit:   b.commit,
 			labelBuild:    b.id,
+			labelBuilt:    b.began.UTC().Format(time.RFC3339Nano),
 		},
 		Dockerfile: b.p.Dockerfile,
 		Target:     b.p.Target,

@@ -199,12 +199,16 @@ func (w *workshop) filesOf(name string) map[string]string {
 	}
 }
 
-// untilIdle waits for the engine to stop what nobody asks for any more.
+// untilIdle waits for the engine to stop what nobody asks for any more, and does
+// what the next connect does.
 func (w *workshop) untilIdle() {
 	w.t.Helper()
 	for deadline := time.Now().Add(10 * time.Second); running(w.t, "probe lines -every 47ms") || len(w.left(w.t.Context())) > 0; {
 		if time.Now().After(deadline) {
-			w.t.Fatal("the step still runs")
+			w.t.Fatal("the step still runs, or has left", w.left(w.t.Context()))
+		}
+		if err := w.removeBuildNetworks(w.t.Context()); err != nil {
+			w.t.Fatal(err)
 		}
 	}
 }

@@ -53,6 +53,7 @@ LABEL third=yes
 			t.Errorf("the greeting is %q", got)
 		}
 		out.wants(t, "lines", "stdout line 000001", "stderr line 000002")
+		w.mustBeClean()
 	})
 }
 
@@ -109,6 +110,7 @@ func TestAFailingStepIsNamedWithItsLastLines(t *testing.T) {
 		if _, err := w.docker.ImageInspect(t.Context(), repository+w.name("app")+":latest"); err == nil {
 			t.Error("there is an image of it")
 		}
+		w.mustBeClean()
 	})
 }
 
@@ -197,11 +199,7 @@ func TestLinesComeWhileTheStepRunsAndACancelStopsIt(t *testing.T) {
 func TestAnEngineThatGoesAwayIsSaid(t *testing.T) {
 	bothBuilders(t, func(t *testing.T, w *workshop) {
 		relay := newRelay(t, w.docker.DaemonHost())
-		e, err := New(Config{Host: relay.host, Instance: w.cfg.Instance, AllowGit: w.cfg.AllowGit, TempDir: w.cfg.TempDir, Builder: w.cfg.Builder})
-		if err != nil {
-			t.Fatal(err)
-		}
-		defer e.Close()
+		e := w.run(Config{Host: relay.host, Instance: w.cfg.Instance, AllowGit: w.cfg.AllowGit, TempDir: w.cfg.TempDir, Builder: w.cfg.Builder})
 		repo := w.Repo("app", map[string]string{"Dockerfile": "FROM " + w.base + "\n" + `RUN ["/probe", "lines", "-every", "47ms"]` + "\n"})
 		p, err := e.CheckBuild(api.BuildParams{Name: w.name("app"), URL: repo.URL})
 		if err != nil {

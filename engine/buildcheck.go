@@ -1,6 +1,7 @@
 package engine
 
 import (
+	"cmp"
 	"regexp"
 
 	"github.com/dockwire/dockwire/client/api"
@@ -15,7 +16,7 @@ func (e *Engine) CheckBuild(p api.BuildParams) (api.BuildParams, error) {
 	if err := checkImageName("name", p.Name); err != nil {
 		return p, err
 	}
-	for _, check := range []func(*api.BuildParams) error{checkSource, checkDirs, checkArgs} {
+	for _, check := range []func(*api.BuildParams) error{checkSource, checkDirs, checkArgs, checkCredential} {
 		if err := check(&p); err != nil {
 			return p, err
 		}
@@ -97,5 +98,19 @@ func checkArgs(p *api.BuildParams) error {
 	if len(p.Args) == 0 {
 		p.Args = nil
 	}
+	return nil
+}
+
+const defaultUsername = "git"
+
+func checkCredential(p *api.BuildParams) error {
+	if p.Credential == nil {
+		return nil
+	}
+	login := git.Login(*p.Credential)
+	if err := login.Check(); err != nil {
+		return invalid("credential", "the credential %s", err)
+	}
+	p.Credential = &api.Credential{Username: cmp.Or(login.Username, defaultUsername), Password: login.Password}
 	return nil
 }

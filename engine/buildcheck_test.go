@@ -15,6 +15,7 @@ func TestEqualBuildsHaveEqualParameters(t *testing.T) {
 	for _, equal := range [][]api.BuildParams{
 		{{URL: url}, {URL: "HTTPS://EXAMPLE.com:443/game.git"}, {URL: url + "#"}, {URL: url, Ref: "HEAD"}, {URL: url, Dir: "."}, {URL: url, Dockerfile: "./Dockerfile", Args: map[string]string{}}},
 		{{URL: url, Ref: "v1", Dir: "a/b"}, {URL: url + "#v1:a/b"}, {URL: url + "#v1", Dir: "a/b/"}, {URL: url + "#v1:a/b", Ref: "v1"}, {URL: url + "#:a//b", Ref: "v1"}},
+		{{URL: url, Credential: &api.Credential{Password: "x"}}, {URL: url, Credential: &api.Credential{Username: "git", Password: "x"}}},
 	} {
 		equal[0].Name = "game"
 		want, err := e.CheckBuild(equal[0])
@@ -53,6 +54,10 @@ func TestABadParameterOfABuildIsNamed(t *testing.T) {
 		{api.BuildParams{Name: "game", URL: url, Dockerfile: "/etc/passwd"}, "dockerfile"},
 		{api.BuildParams{Name: "game", URL: url, Dockerfile: "../Dockerfile"}, "dockerfile"},
 		{api.BuildParams{Name: "game", URL: url, Target: "a b"}, "target"},
+		{api.BuildParams{Name: "game", URL: url, Credential: &api.Credential{}}, "credential"},
+		{api.BuildParams{Name: "game", URL: url, Credential: &api.Credential{Username: "a:b", Password: "secret"}}, "credential"},
+		{api.BuildParams{Name: "game", URL: url, Credential: &api.Credential{Password: "secret\nhost=evil.example"}}, "credential"},
+		{api.BuildParams{Name: "game", URL: url, Credential: &api.Credential{Password: "secret" + strings.Repeat("x", 2000)}}, "credential"},
 		{api.BuildParams{Name: "game", URL: url, Args: map[string]string{"A=B": ""}}, "args"},
 		{api.BuildParams{Name: "game", URL: url, Args: map[string]string{"A": strings.Repeat("x", maxArgs)}}, "args"},
 	} {

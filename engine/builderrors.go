@@ -11,6 +11,8 @@ import (
 	"strconv"
 	"strings"
 
+	"github.com/docker/go-units"
+
 	"github.com/dockwire/dockwire/client/api"
 	"github.com/dockwire/dockwire/engine/builder"
 	"github.com/dockwire/dockwire/engine/git"
@@ -27,7 +29,7 @@ func gitError(err error) error {
 	}
 	e := &Error{Class: NotFound, Reason: known.Reason, Data: api.ErrorData{Kind: string(known.Kind), Name: known.Name}, Err: err}
 	switch known.Kind {
-	case git.Refused:
+	case git.Refused, git.Unsafe:
 		e.Class, e.Data = Invalid, api.ErrorData{Param: "url"}
 	case git.Limit:
 		e.Class, e.Data = TooBusy, api.ErrorData{Limit: "git." + known.Name}
@@ -62,16 +64,22 @@ func (b *imageBuild) failure(ctx context.Context, err, sent error, files *contex
 	if diskFull(failed) {
 		return b.wrap(failed, kindImage, b.p.Name, "the build of %s failed", b.p.Name)
 	}
-	return buildFailed(failed, files)
+	return b.failed(failed, files)
 }
 
-func buildFailed(f *builder.Failure, files *contextFiles) *Error {
+// killed is the exit code of what the kernel ended, which it does to a step that
+// has no memory left.
+const killed = 137
+
+func (b *imageBuild) failed(f *builder.Failure, files *contextFiles) *Error {
 	step := f.Step
 	if step == "" {
 		step = files.instruction(f.Message)
 	}
 	var reason string
 	switch {
+	case f.ExitCode != nil && *f.ExitCode == killed:
+		reason = fmt.Sprintf("the step %s was killed (exit code %d): it may have needed more than the %s of memory that a step has", quote(step), killed, units.BytesSize(float64(b.limits.Memory)))
 	case f.ExitCode != nil:
 		reason = fmt.Sprintf("the step %s ended with exit code %d", quote(step), *f.ExitCode)
 	case step != "":

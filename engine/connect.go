@@ -33,11 +33,15 @@ func New(cfg Config) (*Engine, error) {
 	if !instanceName.MatchString(cfg.Instance) {
 		return nil, fmt.Errorf("the instance %s is not allowed: use 1 to 63 characters out of a-z, 0-9, - and _, beginning with a letter or a digit", quote(cfg.Instance))
 	}
+	if err := checkFirewall(cfg.Firewall); err != nil {
+		return nil, err
+	}
 	if cfg.Log == nil {
 		cfg.Log = zap.NewNop()
 	}
 	cfg.Base = cmp.Or(cfg.Base, "localhost")
-	options, err := resolve(cfg.Host)
+	cfg.Firewall = cmp.Or(cfg.Firewall, FirewallAuto)
+	_, options, err := resolve(cfg.Host)
 	if err != nil {
 		return nil, err
 	}
@@ -89,24 +93,28 @@ func (e *Engine) whyAway(err error) string {
 	return "the engine at " + host + " does not answer as it should"
 }
 
-// resolve gives the client options for the engine's address: what was asked
-// for, else DOCKER_HOST, else the current Docker context, else the first of the
-// usual sockets that is there.
-func resolve(host string) ([]client.Opt, error) {
-	switch {
+// resolve gives what says where the engine is, and the client options for it:
+// what was asked for, else DOCKER_HOST, else the current Docker context, else
+// the first of the usual sockets that is there.
+func resolve(host string) (source string, options []client.Opt, err error) {
+	switch fromEnvironment := os.Getenv(client.EnvOverrideHost); {
 	case host != "":
-		return hostOptions(host, client.WithTLSClientConfigFromEnv())
-	case os.Getenv(client.EnvOverrideHost) != "":
-		return hostOptions(os.Getenv(client.EnvOverrideHost), client.WithTLSClientConfigFromEnv())
+		options, err = hostOptions(host, client.WithTLSClientConfigFromEnv())
+		return "--docker-host", options, err
+	case fromEnvironment != "":
+		options, err = hostOptions(fromEnvironment, client.WithTLSClientConfigFromEnv())
+		return client.EnvOverrideHost, options, err
 	}
 	name, err := currentContext()
-	if err != nil {
-		return nil, err
+	switch {
+	case err != nil:
+		return "the Docker configuration", nil, err
+	case name != "":
+		options, err = contextOptions(name)
+		return "the Docker context " + name, options, err
 	}
-	if name != "" {
-		return contextOptions(name)
-	}
-	return hostOptions(usualSocket())
+	options, err = hostOptions(usualSocket())
+	return "", options, err
 }
 
 func hostOptions(host string, more ...client.Opt) ([]client.Opt, error) {

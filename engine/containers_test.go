@@ -32,8 +32,8 @@ func TestAContainerLivesAsTheSeedSays(t *testing.T) {
 	if err != nil || stopped.State != api.StateExited || stopped.Finished.IsZero() {
 		t.Errorf("stop answered %+v, %v", stopped, err)
 	}
-	if b, ok := f.Backend(c.Domain); !ok || b.Address.IsValid() {
-		t.Errorf("a stopped container is reached at %v", b)
+	if addr := addrOf(f, c.Domain); addr.IsValid() {
+		t.Errorf("a stopped container is reached at %v", addr)
 	}
 	if again, err = f.Stop(t.Context(), name, nil); err != nil || again != stopped {
 		t.Errorf("stop of what is stopped answered %+v, %v", again, err)

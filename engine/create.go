@@ -58,7 +58,18 @@ func (e *Engine) specOf(ctx context.Context, p api.CreateParams, owner string) (
 		s.url = e.urlOf(s.domain)
 	}
 	s.labels = e.containerLabels(s, owner)
-	return s, volumes, checkStrict(s, volumes)
+	if s.strict() {
+		s.runtime = e.cfg.StrictRuntime
+		err = cmp.Or(e.checkRuntime(), checkStrict(s, volumes))
+	}
+	return s, volumes, err
+}
+
+func (e *Engine) checkRuntime() error {
+	if !e.missesRuntime(e.info.Load()) {
+		return nil
+	}
+	return invalid("profile", "the strict profile is set to the runtime %s, which this engine does not have: register it with the engine", e.cfg.StrictRuntime)
 }
 
 // containerLabels gives every label of ours, for what is not set here would be
@@ -70,17 +81,23 @@ func (e *Engine) containerLabels(s spec, owner string) map[string]string {
 		labelDomain:  s.Domain,
 		labelPort:    strconv.Itoa(s.port),
 		labelProfile: s.Profile,
+		labelStart:   strconv.FormatBool(*s.Start),
 		labelOwner:   owner,
 		labelNetwork: s.Network,
 	})
-	for _, key := range []string{labelURL, labelRef, labelCommit, labelBuild} {
+	for _, key := range []string{labelURL, labelRef, labelCommit, labelBuild, labelBuilt} {
 		labels[key] = s.image.labels[key]
 	}
 	return labels
 }
 
-// create is the recipe.
+// create is the recipe. The container gets its name once it is known to be safe:
+// by that, and by having been started, it is told from what a create left that
+// was cut off.
 func (e *Engine) create(ctx context.Context, s spec, volumes []volume) (c api.Container, err error) {
+	if err := e.removeHalfMadeContainers(ctx, s.Name); err != nil {
+		return c, err
+	}
 	release, err := e.reserve(ctx, s)
 	if err != nil {
 		return c, err
@@ -98,6 +115,9 @@ func (e *Engine) create(ctx context.Context, s spec, volumes []volume) (c api.Co
 		return c, err
 	}
 	if err := e.checkUser(ctx, id, s); err != nil {
+		return c, err
+	}
+	if err := e.giveName(ctx, id, s.Name); err != nil {
 		return c, err
 	}
 	if *s.Start {
@@ -120,16 +140,25 @@ func (e *Engine) makeContainer(ctx context.Context, s spec, volumes []volume, un
 		return "", err
 	}
 	defer leave()
-	host := s.hostConfig()
-	made, err := e.cli.ContainerCreate(ctx, s.config(), host, s.networking(), nil, s.Name)
-	if errdefs.IsConflict(err) {
-		err = cmp.Or(e.nameFree(ctx, s.Name), err)
+	if err := e.checkCovered(ctx, s); err != nil {
+		return "", err
 	}
+	host := s.hostConfig()
+	made, err := e.cli.ContainerCreate(ctx, s.config(), host, s.networking(), nil, e.engineName(kindContainer, s.Name))
 	if err != nil {
 		return "", e.wrapMutation(err, kindContainer, s.Name, "%s could not be created", s.Name)
 	}
 	undo.add(func(ctx context.Context) error { return e.removeContainer(ctx, made.ID, s.Name) })
 	return made.ID, e.verify(ctx, made, host, s.Name)
+}
+
+// giveName gives a container the name that was asked for.
+func (e *Engine) giveName(ctx context.Context, id, name string) error {
+	err := e.cli.ContainerRename(ctx, id, name)
+	if errdefs.IsConflict(err) {
+		err = cmp.Or(e.nameFree(ctx, name), err)
+	}
+	return e.wrapMutation(err, kindContainer, name, "%s could not be given its name", name)
 }
 
 // enterNetwork makes or joins the container's network. The shared one is not

@@ -10,11 +10,15 @@
 package engine
 
 import (
+	"sync"
 	"sync/atomic"
+	"time"
 
 	dockersystem "github.com/docker/docker/api/types/system"
 	"github.com/docker/docker/client"
 	"go.uber.org/zap"
+
+	"github.com/dockwire/dockwire/engine/firewall"
 )
 
 // Config says which engine to drive, and how. All fields but Instance may be
@@ -28,6 +32,18 @@ type Config struct {
 	AllowImages []string // patterns of images that create takes though we did not build them
 	AllowGit    []string // HOST[:PORT] and CIDRs that a git URL may point to though they are not public
 	Builder     string   // auto, buildkit or classic
+
+	GitCredentials string // a file of logins for private repositories, as git credential-store keeps it
+	KeepBuilds     int    // how many builds of an image are kept, besides those that containers use; 5 when 0
+	KeepCache      int64  // bytes of the engine's build cache, all of its users' together, that are kept; 0 leaves it alone
+	BuildLimits    BuildLimits
+	MinFree        int64 // bytes of a disk that builds and pulls leave free; when 0 1 GiB, or 5 % of a small disk
+
+	Firewall      string // FirewallAuto when empty
+	StrictRuntime string // the runtime of strict containers, runsc or kata say; the engine's default when empty
+
+	Router Router        // carries HTTP to the containers, if anything does
+	Drain  time.Duration // how long Router.Drain may take
 
 	TempDir string // where clones live while a build runs
 	Log     *zap.Logger
@@ -47,11 +63,17 @@ type Engine struct {
 	hosts    reservations                      // hosts of containers that are being created
 	subnets  pending                           // subnets of networks that are being created
 	hubs     hubs                              // readers of logs that are followed
+	building sync.Map                          // ids of the builds that run
 	samplers shared[sampler]                   // readers of usage that is watched
+	firewall *firewall.Firewall                // what cuts the bridges off from this host
 	away     atomic.Pointer[Error]             // why the engine was away, the last time that it was
 	info     atomic.Pointer[dockersystem.Info] // what the engine said of itself at the last connect
+
+	firewallMode atomic.Pointer[firewallMode] // what the configuration means at this engine
 }
 
 func newEngine(cfg Config, cli *client.Client) *Engine {
-	return &Engine{cfg: cfg, cli: cli, log: cfg.Log, state: newState()}
+	e := &Engine{cfg: cfg, cli: cli, log: cfg.Log, state: newState(), firewall: firewall.New(cfg.Instance, subnetPool)}
+	e.state.route = e.route
+	return e
 }

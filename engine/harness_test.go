@@ -18,6 +18,7 @@ import (
 
 	"github.com/dockwire/dockwire/client/api"
 	"github.com/dockwire/dockwire/engine/enginetest"
+	"github.com/dockwire/dockwire/engine/firewall"
 )
 
 // fixture is an Engine of a test's own, with an instance that nobody else has.
@@ -197,6 +198,9 @@ func (f *fixture) cleanUp() {
 			f.t.Errorf("%s could not be removed: %v", thing, err)
 		}
 	}
+	if err := firewall.New("test-"+f.suffix, subnetPool).Remove(ctx); err != nil {
+		f.t.Error(err)
+	}
 }
 
 // wantClass fails the test unless err is an *Error of the class with a sentence
@@ -214,8 +218,11 @@ func wantClass(t *testing.T, err error, class Class, text string) *Error {
 }
 
 func addrOf(f *fixture, host string) netip.AddrPort {
-	b, _ := f.Backend(host)
-	return b.Address
+	r, ok := f.state.at(host)
+	if !ok || !r.addr.IsValid() {
+		return netip.AddrPort{}
+	}
+	return netip.AddrPortFrom(r.addr, uint16(r.Port))
 }
 
 func ptr[T any](v T) *T { return &v }

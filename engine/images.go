@@ -5,7 +5,6 @@ import (
 	"context"
 	"slices"
 	"strings"
-	"time"
 
 	"github.com/docker/docker/api/types/filters"
 	"github.com/docker/docker/api/types/image"
@@ -91,7 +90,7 @@ func (e *Engine) buildsOf(ctx context.Context, name string) ([]image.Summary, er
 		err = notFound(kindImage, name, "there is no image called %s: images shows those that there are", quote(name))
 	}
 	slices.SortStableFunc(builds, func(a, b image.Summary) int {
-		return cmp.Or(cmp.Compare(latest(b), latest(a)), cmp.Compare(b.Created, a.Created))
+		return cmp.Or(cmp.Compare(latest(b), latest(a)), newestFirst(a, b))
 	})
 	return builds, err
 }
@@ -158,7 +157,7 @@ func imageOf(name string, summary image.Summary, containers []string) api.Image 
 		Name:       name,
 		ID:         summary.ID,
 		Size:       summary.Size,
-		Created:    api.Time{Time: time.Unix(summary.Created, 0).UTC()},
+		Created:    api.Time{Time: builtAt(summary)},
 		URL:        summary.Labels[labelURL],
 		Ref:        summary.Labels[labelRef],
 		Commit:     summary.Labels[labelCommit],

@@ -14,11 +14,13 @@ const (
 	labelRef    = "io.dockwire.ref"    // the ref that was asked for
 	labelCommit = "io.dockwire.commit" // the commit that this was
 	labelBuild  = "io.dockwire.build"  // the build's id
+	labelBuilt  = "io.dockwire.built"  // when it began, RFC 3339
 
 	labelImage   = "io.dockwire.image"   // the image as create was given it
 	labelDomain  = "io.dockwire.domain"  // the custom domain, if any
 	labelPort    = "io.dockwire.port"    // the port that is served; 0 for none
 	labelProfile = "io.dockwire.profile" // the profile of a container
+	labelStart   = "io.dockwire.start"   // whether its create starts it: true or false
 	labelOwner   = "io.dockwire.owner"   // the id of the token that created it
 	labelNetwork = "io.dockwire.network" // the shared network of a container, if any
 )
@@ -28,6 +30,7 @@ const (
 	kindContainer = "container"
 	kindNetwork   = "network"        // of one container
 	kindShared    = "shared-network" // of those that asked for it
+	kindBuild     = "build-network"  // of the steps of one build
 	kindVolume    = "volume"
 	kindDomain    = "domain" // of errors only
 )

@@ -14,7 +14,7 @@ import (
 
 // Start starts the container called name. One that runs is left as it is.
 func (e *Engine) Start(ctx context.Context, name string) (api.Container, error) {
-	return e.changeState(ctx, name, 0, func(ctx context.Context, r *record) error {
+	return e.changeState(ctx, name, func(ctx context.Context, r *record) error {
 		return e.start(ctx, r.ID, name)
 	})
 }
@@ -27,26 +27,16 @@ const (
 // Stop stops the container called name: its stop signal first, and after timeout
 // seconds (10 when nil) a kill. One that does not run is left as it is.
 func (e *Engine) Stop(ctx context.Context, name string, timeout *float64) (api.Container, error) {
-	grace, err := graceOf(timeout)
-	if err != nil {
-		return api.Container{}, err
-	}
-	return e.changeState(ctx, name, grace, func(ctx context.Context, r *record) error {
-		e.state.cutOff(name, r.ID)
-		return e.wrapMutation(e.cli.ContainerStop(ctx, r.ID, stopOptions(grace)), kindContainer, name, "%s could not be stopped", name)
+	return e.interrupt(ctx, name, timeout, func(ctx context.Context, r *record, options container.StopOptions) error {
+		return e.wrapMutation(e.cli.ContainerStop(ctx, r.ID, options), kindContainer, name, "%s could not be stopped", name)
 	})
 }
 
 // Restart stops the container called name as Stop does, and starts it. One that
 // does not run is started.
 func (e *Engine) Restart(ctx context.Context, name string, timeout *float64) (api.Container, error) {
-	grace, err := graceOf(timeout)
-	if err != nil {
-		return api.Container{}, err
-	}
-	return e.changeState(ctx, name, grace, func(ctx context.Context, r *record) error {
-		e.state.cutOff(name, r.ID)
-		return e.startError(ctx, e.cli.ContainerRestart(ctx, r.ID, stopOptions(grace)), r.ID, name)
+	return e.interrupt(ctx, name, timeout, func(ctx context.Context, r *record, options container.StopOptions) error {
+		return e.startError(ctx, e.cli.ContainerRestart(ctx, r.ID, options), r.ID, name)
 	})
 }
 
@@ -56,11 +46,12 @@ func (e *Engine) Restart(ctx context.Context, name string, timeout *float64) (ap
 // with the state removed.
 func (e *Engine) Remove(ctx context.Context, name string, volumes bool) (api.Container, error) {
 	var last api.Container
-	err := e.change(ctx, name, 0, func(ctx context.Context) error {
+	err := e.change(ctx, name, e.cfg.Drain, func(ctx context.Context) error {
 		r, err := e.find(ctx, name)
 		if err != nil {
 			return err
 		}
+		defer e.cutOff(ctx, r)()
 		last = r.Container
 		last.State = api.StateRemoved
 		return e.remove(ctx, r, volumes)
@@ -106,21 +97,46 @@ func (e *Engine) removeContainer(ctx context.Context, id, name string) error {
 }
 
 // changeState does what do says to the container and answers how it is then.
-// When do fails, what became of it is in the state all the same.
-func (e *Engine) changeState(ctx context.Context, name string, longer time.Duration, do func(context.Context, *record) error) (c api.Container, err error) {
-	err = e.change(ctx, name, longer, func(ctx context.Context) error {
+func (e *Engine) changeState(ctx context.Context, name string, do func(context.Context, *record) error) (c api.Container, err error) {
+	err = e.change(ctx, name, 0, func(ctx context.Context) error {
+		r, err := e.find(ctx, name)
+		if err == nil {
+			c, err = e.stateAfter(ctx, r, do)
+		}
+		return err
+	})
+	return c, err
+}
+
+// interrupt is changeState for what ends the container's process, which has
+// timeout seconds to end by itself. Nobody is served by it any more then, until
+// it is known how it is.
+func (e *Engine) interrupt(ctx context.Context, name string, timeout *float64, do func(context.Context, *record, container.StopOptions) error) (c api.Container, err error) {
+	grace, err := graceOf(timeout)
+	if err != nil {
+		return api.Container{}, err
+	}
+	err = e.change(ctx, name, grace+e.cfg.Drain, func(ctx context.Context) error {
 		r, err := e.find(ctx, name)
 		if err != nil {
 			return err
 		}
-		failed := do(ctx, r)
-		c, err = e.admit(ctx, r.ID)
-		if failed != nil {
-			return failed
-		}
-		return e.wrapMutation(err, kindContainer, name, "it is not known how %s is", name)
+		defer e.cutOff(ctx, r)()
+		c, err = e.stateAfter(ctx, r, func(ctx context.Context, r *record) error { return do(ctx, r, stopOptions(grace)) })
+		return err
 	})
 	return c, err
+}
+
+// stateAfter does what do says and gives how the container is then. When do
+// fails, what became of it is in the state all the same.
+func (e *Engine) stateAfter(ctx context.Context, r *record, do func(context.Context, *record) error) (api.Container, error) {
+	failed := do(ctx, r)
+	c, err := e.admit(ctx, r.ID)
+	if failed != nil {
+		return c, failed
+	}
+	return c, e.wrapMutation(err, kindContainer, r.Name, "it is not known how %s is", r.Name)
 }
 
 func graceOf(timeout *float64) (time.Duration, error) {

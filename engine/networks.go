@@ -2,9 +2,8 @@ package engine
 
 import (
 	"context"
-	"crypto/sha256"
-	"encoding/hex"
 	"net/netip"
+	"strconv"
 	"strings"
 
 	"github.com/containerd/errdefs"
@@ -49,7 +48,7 @@ func (e *Engine) makeNetwork(ctx context.Context, b bridge) (string, error) {
 	case found.Internal != b.internal:
 		return "", conflict(kindNetwork, b.name, "", "the network %s is used by containers of another profile: give another network, or the same profile", b.name)
 	}
-	return name, nil
+	return name, e.verifyNetwork(b, found)
 }
 
 // createNetwork looks for a subnet that nobody has, until the engine agrees.
@@ -61,11 +60,23 @@ func (e *Engine) createNetwork(ctx context.Context, b bridge) error {
 		if err != nil {
 			return err
 		}
-		_, err = e.cli.NetworkCreate(ctx, e.engineName(b.kind, b.name), e.networkOptions(b, subnet))
-		if err == nil || !strings.Contains(err.Error(), "verlap") {
+		made, err := e.cli.NetworkCreate(ctx, e.engineName(b.kind, b.name), e.networkOptions(b, subnet))
+		switch {
+		case err == nil:
+			return e.readBack(ctx, b, made.ID)
+		case !strings.Contains(err.Error(), "verlap"):
 			return e.wrapMutation(err, kindNetwork, b.name, "the network of %s could not be made", b.name)
 		}
 	}
+}
+
+// readBack sees that the engine made the network as it was asked to.
+func (e *Engine) readBack(ctx context.Context, b bridge, id string) error {
+	found, err := e.cli.NetworkInspect(ctx, id, network.InspectOptions{})
+	if err != nil {
+		return e.wrapMutation(err, kindNetwork, b.name, "the network of %s could not be made", b.name)
+	}
+	return e.verifyNetwork(b, found)
 }
 
 // chooseSubnet gives a subnet that no network has and no other create has in
@@ -83,26 +94,25 @@ func (e *Engine) chooseSubnet(ctx context.Context, b bridge, mine *choice) (neti
 }
 
 func (e *Engine) networkOptions(b bridge, subnet netip.Prefix) network.CreateOptions {
-	options := map[string]string{"com.docker.network.bridge.name": bridgeName(e.engineName(b.kind, b.name))}
-	if b.kind == kindNetwork {
-		options["com.docker.network.bridge.enable_icc"] = "false"
-	}
+	ipv6 := false
 	return network.CreateOptions{
-		Driver:   "bridge",
-		Internal: b.internal,
-		IPAM:     &network.IPAM{Config: []network.IPAMConfig{{Subnet: subnet.String()}}},
-		Options:  options,
-		Labels:   e.labels(b.kind, b.name),
+		Driver:     "bridge",
+		Internal:   b.internal,
+		EnableIPv6: &ipv6,
+		IPAM:       &network.IPAM{Config: []network.IPAMConfig{{Subnet: subnet.String()}}},
+		Options: map[string]string{
+			optionBridge: e.firewall.Bridge(e.engineName(b.kind, b.name)),
+			optionICC:    strconv.FormatBool(b.kind == kindShared),
+		},
+		Labels: e.labels(b.kind, b.name),
 	}
 }
 
-// bridgeName gives the name of the interface on the host. It begins with dw-,
-// so that firewall rules can say dw-+, and has the 15 characters that the kernel
-// allows.
-func bridgeName(network string) string {
-	sum := sha256.Sum256([]byte(network))
-	return "dw-" + hex.EncodeToString(sum[:6])
-}
+// The bridge driver's options.
+const (
+	optionBridge = "com.docker.network.bridge.name"       // the interface on the host
+	optionICC    = "com.docker.network.bridge.enable_icc" // whether its containers reach each other
+)
 
 // releaseNetwork removes the network of a container that is gone, or the shared
 // one if this was its last container.
@@ -136,38 +146,4 @@ func (e *Engine) removeNetwork(ctx context.Context, b bridge) error {
 		return nil
 	}
 	return e.wrapMutation(err, kindNetwork, b.name, "the network of %s could not be removed", b.name)
-}
-
-// removeHalfMade removes networks of ours whose container does not exist: a
-// daemon was killed, or the engine went away, between the two.
-func (e *Engine) removeHalfMade(ctx context.Context) error {
-	for _, kind := range []string{kindNetwork, kindShared} {
-		found, err := within(ctx, syncTimeout, func(ctx context.Context) ([]network.Summary, error) {
-			return e.cli.NetworkList(ctx, network.ListOptions{Filters: e.ours(kind)})
-		})
-		if err != nil {
-			return err
-		}
-		for _, n := range found {
-			if err := e.removeOrphan(ctx, kind, n.Labels[labelName]); lost(err) {
-				return err
-			}
-		}
-	}
-	return nil
-}
-
-// removeOrphan removes a network unless a container has it, or one is being
-// created that will.
-func (e *Engine) removeOrphan(ctx context.Context, kind, name string) error {
-	if kind == kindShared {
-		return e.releaseNetwork(ctx, "", name)
-	}
-	if e.hosts.taken(e.hostOf(name)) {
-		return nil
-	}
-	if _, exists := e.state.get(name); exists {
-		return nil
-	}
-	return e.releaseNetwork(ctx, name, "")
 }

@@ -31,6 +31,7 @@ type spec struct {
 	url     string            // "" without a port
 	port    int
 	network string // as the engine calls it
+	runtime string // "" for the engine's default
 	mounts  []mount.Mount
 }
 
@@ -86,6 +87,7 @@ func (s spec) hostConfig() *container.HostConfig {
 		ShmSize:      shmSize,
 		Init:         s.Init,
 		Mounts:       s.mounts,
+		Runtime:      s.runtime,
 		Resources: container.Resources{
 			Memory:     s.Memory,
 			MemorySwap: s.Memory, // memory and swap together: no swap

@@ -123,6 +123,11 @@ func TestEveryValueThatTheEngineChangesIsNoticed(t *testing.T) {
 		"read-only root":     func(h *container.HostConfig) { h.ReadonlyRootfs = false },
 		"binds":              func(h *container.HostConfig) { h.Binds = []string{"/:/host"} },
 		"ulimits":            func(h *container.HostConfig) { h.Ulimits = nil },
+		"cgroup parent":      func(h *container.HostConfig) { h.CgroupParent = "/" },
+		"OOM killer off":     func(h *container.HostConfig) { h.OomKillDisable = ptr(true) },
+		"runtime":            func(h *container.HostConfig) { h.Runtime = "other" },
+		"IPC namespace":      func(h *container.HostConfig) { h.IpcMode = container.IPCModeHost },
+		"tmpfs":              func(h *container.HostConfig) { delete(h.Tmpfs, "/run") },
 		"masked paths":       func(h *container.HostConfig) { h.MaskedPaths = nil },
 	} {
 		got := goldenSpec(e, p).hostConfig()

@@ -13,7 +13,8 @@ import (
 )
 
 // isOurs says whether a container is of this instance, and is called as we
-// called it. One that someone renamed is not ours any more.
+// called it. One that is half-made has another name, and one that someone
+// renamed is not ours any more.
 func (e *Engine) isOurs(c container.InspectResponse) bool {
 	return e.owns(c.Config.Labels, kindContainer) && strings.TrimPrefix(c.Name, "/") == c.Config.Labels[labelName]
 }
@@ -25,9 +26,10 @@ func (e *Engine) recordOf(c container.InspectResponse) *record {
 	name := labels[labelName]
 	port, _ := strconv.Atoi(labels[labelPort])
 	r := &record{
-		host:    e.hostOf(name),
-		imageID: c.Image,
-		network: labels[labelNetwork],
+		host:     e.hostOf(name),
+		imageID:  c.Image,
+		network:  labels[labelNetwork],
+		halfMade: neverStarted(c.State.Status, labels),
 		Container: api.Container{
 			Name:      name,
 			ID:        c.ID,

@@ -2,13 +2,9 @@ package engine
 
 import (
 	"context"
-	"encoding/json"
-	"errors"
-	"io"
 	"path"
 	"strconv"
 	"strings"
-	"time"
 
 	"github.com/containerd/errdefs"
 	"github.com/distribution/reference"
@@ -42,9 +38,9 @@ func (e *Engine) source(ctx context.Context, name string) (facts, error) {
 		return facts{}, invalid("image", "image %s is not allowed: give the NAME of an image that was built, or NAME:COMMIT", quote(name))
 	}
 	if !e.allowsImage(name) {
-		return facts{}, notFound(kindImage, name, "there is no image called %s: build it first", quote(name))
+		return facts{}, notFound(kindImage, name, "there is no image called %s: build it first, or have the daemon run with an --allow-image that admits it", quote(name))
 	}
-	return e.foreignSource(ctx, name, reference.TagNameOnly(named).String())
+	return e.foreignSource(ctx, name, reference.TagNameOnly(named))
 }
 
 func (e *Engine) allowsImage(name string) bool {
@@ -58,13 +54,13 @@ func (e *Engine) allowsImage(name string) bool {
 
 // foreignSource takes an image by its full reference, for a short name could
 // also be the beginning of some image's id.
-func (e *Engine) foreignSource(ctx context.Context, name, ref string) (facts, error) {
-	found, err := e.inspectImage(ctx, ref)
+func (e *Engine) foreignSource(ctx context.Context, name string, ref reference.Named) (facts, error) {
+	found, err := e.inspectImage(ctx, ref.String())
 	if errdefs.IsNotFound(err) {
 		if err := e.pull(ctx, name, ref); err != nil {
 			return facts{}, err
 		}
-		found, err = e.inspectImage(ctx, ref)
+		found, err = e.inspectImage(ctx, ref.String())
 	}
 	if err != nil {
 		return facts{}, e.wrap(err, kindImage, name, "the image %s cannot be read", quote(name))
@@ -76,41 +72,6 @@ func (e *Engine) inspectImage(ctx context.Context, ref string) (image.InspectRes
 	return ask(ctx, func(ctx context.Context) (image.InspectResponse, error) {
 		return e.cli.ImageInspect(ctx, ref)
 	})
-}
-
-// pullTimeout is how long the engine may take to pull an image.
-const pullTimeout = 15 * time.Minute
-
-func (e *Engine) pull(ctx context.Context, name, ref string) error {
-	_, err := within(ctx, pullTimeout, func(ctx context.Context) (struct{}, error) {
-		progress, err := e.cli.ImagePull(ctx, ref, image.PullOptions{})
-		if err != nil {
-			return struct{}{}, err
-		}
-		defer progress.Close()
-		return struct{}{}, pullError(progress)
-	})
-	if wrapped := e.wrap(err, kindImage, name, "the image %s could not be pulled", quote(name)); err == nil || classOf(wrapped) != Internal {
-		return wrapped
-	}
-	refused := notFound(kindImage, name, "the image %s is not here and could not be pulled: see that the name is right and that the engine reaches its registry", quote(name))
-	refused.Err = err
-	return refused
-}
-
-// pullError reads the progress of a pull to its end, where its error is.
-func pullError(progress io.Reader) error {
-	for messages := json.NewDecoder(progress); ; {
-		var message struct{ Error string }
-		if err := messages.Decode(&message); errors.Is(err, io.EOF) {
-			return nil
-		} else if err != nil {
-			return err
-		}
-		if message.Error != "" {
-			return errors.New(message.Error)
-		}
-	}
 }
 
 func factsOf(found image.InspectResponse, labels map[string]string) facts {

@@ -14,11 +14,12 @@ import (
 // record is one container as the engine last said it is.
 type record struct {
 	api.Container
-	host    string     // NAME.BASE, whatever the custom domain
-	imageID string     // the image it was made from
-	network string     // the shared network it is in; "" when it has one of its own
-	addr    netip.Addr // where it is reached from this host; invalid when it is not
-	version uint64     // of the state when the Container last changed
+	host     string     // NAME.BASE, whatever the custom domain
+	imageID  string     // the image it was made from
+	network  string     // the shared network it is in; "" when it has one of its own
+	halfMade bool       // created to be started, and never was
+	addr     netip.Addr // where it is reached from this host; invalid when it is not
+	version  uint64     // of the state when the Container last changed
 }
 
 // state holds the containers of this instance in memory. The engine is the
@@ -32,7 +33,8 @@ type state struct {
 	version uint64
 	dropped uint64 // the highest version that gone has forgotten
 	changed chan struct{}
-	up      bool // the engine answers, and the state was read from it
+	up      bool          // the engine answers, and the state was read from it
+	route   func(*record) // told of each record as it is put or dropped; set before anything is
 }
 
 // maxGone bounds how many removed containers a state remembers for its
@@ -40,7 +42,7 @@ type state struct {
 const maxGone = 1000
 
 func newState() *state {
-	return &state{byName: map[string]*record{}, byHost: map[string]*record{}, changed: make(chan struct{})}
+	return &state{byName: map[string]*record{}, byHost: map[string]*record{}, changed: make(chan struct{}), route: func(*record) {}}
 }
 
 // get gives the container called name.
@@ -84,6 +86,7 @@ func (s *state) put(r *record) {
 		s.forgetHosts(old)
 	}
 	s.byName[r.Name] = r
+	s.route(r)
 	if r.Port != 0 {
 		s.byHost[r.host], s.byHost[r.Domain] = r, r
 	}
@@ -125,7 +128,8 @@ func (s *state) forgetHosts(old *record) {
 func (s *state) bury(old *record) {
 	s.version++
 	gone := *old
-	gone.State, gone.version = api.StateRemoved, s.version
+	gone.State, gone.version, gone.addr = api.StateRemoved, s.version, netip.Addr{}
+	s.route(&gone)
 	s.gone = append(s.gone, &gone)
 	if len(s.gone) > maxGone {
 		s.dropped = s.gone[0].version

@@ -3,7 +3,10 @@ package engine
 import (
 	"fmt"
 	"net/netip"
+	"slices"
 	"testing"
+
+	"github.com/docker/docker/api/types/network"
 )
 
 func TestSubnetsNeverOverlap(t *testing.T) {
@@ -50,4 +53,32 @@ func TestCreatesAtTheSameTimeChooseDifferentSubnets(t *testing.T) {
 	if free, _ := p.choose(p.begin(), nil, 29, "web"); free != a {
 		t.Errorf("after the end %v is chosen, want %v again", free, a)
 	}
+}
+
+// What is used is what the engine says, so a restart forgets nothing, and what
+// is removed is free.
+func TestFiveHundredContainersFitOverRestartsAndRemoves(t *testing.T) {
+	atEngine := []network.Summary{withSubnet("172.17.0.0/16")}
+	for restart := range 3 {
+		var p pending
+		for i := range 500 {
+			bits, mine := 29, p.begin()
+			if i%10 == 0 {
+				bits = 26
+			}
+			subnet, ok := p.choose(mine, subnetsOf(atEngine), bits, fmt.Sprint("app", restart, "-", i))
+			p.end(mine)
+			if !ok || slices.ContainsFunc(subnetsOf(atEngine), subnet.Overlaps) {
+				t.Fatalf("after %d restarts container %d got %v, %v", restart, i, subnet, ok)
+			}
+			atEngine = append(atEngine, withSubnet(subnet.String()))
+		}
+		for len(atEngine) > 251 { // half of them are removed
+			atEngine = slices.Delete(atEngine, 1, 2)
+		}
+	}
+}
+
+func withSubnet(subnet string) network.Summary {
+	return network.Summary{IPAM: network.IPAM{Config: []network.IPAMConfig{{Subnet: subnet}}}}
 }

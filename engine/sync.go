@@ -25,8 +25,10 @@ const (
 
 // Run keeps the live state as the engine is, until ctx ends; then it returns
 // nil. It connects again by itself whenever the connection is lost. At every
-// connect it removes what was left half-made.
+// connect it removes what was left half-made. The firewall's chain stays when it
+// ends, unless there is nothing more for it to cover.
 func (e *Engine) Run(ctx context.Context) error {
+	defer e.leaveFirewall(context.WithoutCancel(ctx))
 	defer e.hints.wait()
 	backoff := firstBackoff
 	for {
@@ -77,6 +79,7 @@ func (e *Engine) follow(ctx context.Context) (connected bool, err error) {
 	}
 	e.state.setUp(true)
 	e.log.Info("the engine answers", zap.String("host", e.cli.DaemonHost()), zap.String("api", e.cli.ClientVersion()))
+	e.sayGaps(ctx)
 	return true, e.watch(ctx, messages, errs)
 }
 
@@ -117,7 +120,7 @@ func (e *Engine) watch(ctx context.Context, messages <-chan events.Message, errs
 		case err := <-errs:
 			return err
 		case <-relist.C:
-			if err := e.relist(ctx); err != nil {
+			if err := e.tidy(ctx); err != nil {
 				return err
 			}
 		}
@@ -131,7 +134,21 @@ func (e *Engine) readAll(ctx context.Context) error {
 		return err
 	}
 	e.info.Store(&info)
+	mode := e.chooseFirewall(&info)
+	e.firewallMode.Store(&mode)
+	return e.tidy(ctx)
+}
+
+// tidy sees to what events do not tell, or only a daemon that was there when
+// they came.
+func (e *Engine) tidy(ctx context.Context) error {
+	if err := e.keepFirewall(ctx); err != nil {
+		e.log.Error("the firewall does not cover the containers", zap.Error(err))
+	}
 	if err := e.relist(ctx); err != nil {
+		return err
+	}
+	if err := e.removeBuildNetworks(ctx); err != nil {
 		return err
 	}
 	return e.removeHalfMade(ctx)
@@ -176,10 +193,11 @@ func (e *Engine) look(ctx context.Context, id string) error {
 	return err
 }
 
-// hidden says whether a container is still being created: nobody sees it yet.
+// hidden says whether a container is still being created, or never will be whole:
+// nobody sees it.
 func (e *Engine) hidden(r *record) bool {
 	known, ok := e.state.get(r.Name)
-	return e.hosts.taken(r.host) && !(ok && known.ID == r.ID)
+	return r.halfMade || e.hosts.taken(r.host) && !(ok && known.ID == r.ID)
 }
 
 // admit is look after a change of ours: what the container is by now is in the

@@ -112,7 +112,7 @@ func TestAChangeThatLosesItsConnectionHasAnUnknownOutcome(t *testing.T) {
 	proxy := enginetest.NewProxy(t)
 	f := setUp(t, func(cfg *Config) { cfg.Host = proxy.Socket() })
 	c := f.create(api.CreateParams{Image: f.build("game"), Name: f.name("web")})
-	_, err := f.changeState(t.Context(), c.Name, 0, func(ctx context.Context, r *record) error {
+	_, err := f.changeState(t.Context(), c.Name, func(ctx context.Context, r *record) error {
 		proxy.CutRequests()
 		return f.wrapMutation(f.cli.ContainerStop(ctx, r.ID, container.StopOptions{}), kindContainer, r.Name, "%s could not be stopped", r.Name)
 	})

@@ -17,8 +17,6 @@ import (
 func checkStrict(s spec, volumes []volume) error {
 	uid, numeric := s.image.uid()
 	switch {
-	case !s.strict():
-		return nil
 	case numeric && uid == 0:
 		return rootRefused(s)
 	case !numeric && len(volumes) > 0:

@@ -3,12 +3,13 @@ package engine
 import (
 	"context"
 	"fmt"
+	"net/netip"
 	"reflect"
 	"slices"
 	"strings"
 
 	"github.com/docker/docker/api/types/container"
-	dockersystem "github.com/docker/docker/api/types/system"
+	"github.com/docker/docker/api/types/network"
 	"go.uber.org/zap"
 
 	"github.com/dockwire/dockwire/client/api"
@@ -21,7 +22,11 @@ func (e *Engine) verify(ctx context.Context, made container.CreateResponse, want
 	if err != nil {
 		return e.wrapMutation(err, kindContainer, name, "%s could not be created", name)
 	}
-	ignored := append(notApplied(e.info.Load()), differences(want, c.HostConfig)...)
+	info := e.info.Load()
+	if want.Runtime == "" && c.HostConfig.Runtime == info.DefaultRuntime {
+		c.HostConfig.Runtime = ""
+	}
+	ignored := append(notApplied(info), differences(want, c.HostConfig)...)
 	for _, warning := range made.Warnings {
 		if discards(warning) {
 			ignored = append(ignored, warning)
@@ -34,39 +39,46 @@ func (e *Engine) verify(ctx context.Context, made container.CreateResponse, want
 	if len(ignored) == 0 {
 		return nil
 	}
+	return unsafe(kindContainer, name, ignored)
+}
+
+func unsafe(kind, name string, ignored []string) error {
 	return &Error{
 		Class:  StartFailed,
 		Reason: fmt.Sprintf("%s was not created, because this engine does not keep what makes it safe: %s", name, strings.Join(ignored, "; ")),
-		Data:   api.ErrorData{Kind: kindContainer, Name: name},
+		Data:   api.ErrorData{Kind: kind, Name: name},
 	}
 }
 
-// notApplied gives the limits that the engine stores but cannot apply on its
-// host.
-func notApplied(info *dockersystem.Info) []string {
-	var missing []string
-	for _, limit := range []struct {
+// verifyNetwork sees that a network is as networkOptions asks, whenever it was
+// made.
+func (e *Engine) verifyNetwork(b bridge, found network.Inspect) error {
+	want := e.networkOptions(b, netip.Prefix{})
+	var ignored []string
+	for _, field := range []struct {
 		name string
 		kept bool
 	}{
-		{"the memory limit", info.MemoryLimit},
-		{"the swap limit (on cgroup v1 boot with swapaccount=1)", info.SwapLimit},
-		{"the CPU limit", info.CPUCfsQuota},
-		{"the pids limit", info.PidsLimit},
-		{"cgroups", info.CgroupDriver != "none"},
-		{"seccomp", confined(info.SecurityOptions)},
+		{"network driver", found.Driver == want.Driver},
+		{"internal network", found.Internal == want.Internal},
+		{"no IPv6", !found.EnableIPv6},
+		{"bridge name", found.Options[optionBridge] == want.Options[optionBridge]},
+		{"inter-container communication", found.Options[optionICC] == want.Options[optionICC]},
+		{"subnet", len(found.IPAM.Config) == 1 && ofPool(found.IPAM.Config[0].Subnet)},
 	} {
-		if !limit.kept {
-			missing = append(missing, limit.name)
+		if !field.kept {
+			ignored = append(ignored, field.name)
 		}
 	}
-	return missing
+	if len(ignored) == 0 {
+		return nil
+	}
+	return unsafe(kindNetwork, b.name, ignored)
 }
 
-func confined(options []string) bool {
-	return slices.ContainsFunc(options, func(option string) bool {
-		return strings.HasPrefix(option, "name=seccomp") && !strings.Contains(option, "unconfined")
-	})
+func ofPool(subnet string) bool {
+	prefix, err := netip.ParsePrefix(subnet)
+	return err == nil && subnetPool.Contains(prefix.Addr())
 }
 
 // discards says whether a warning of the engine's is about a value that it does
@@ -114,6 +126,7 @@ func securityOf(h *container.HostConfig) []field {
 		{"groups", h.GroupAdd},
 		{"sysctls", h.Sysctls},
 		{"devices", h.Devices},
+		{"device cgroup rules", h.DeviceCgroupRules},
 		{"device requests", h.DeviceRequests},
 		{"binds", h.Binds},
 		{"volumes of others", h.VolumesFrom},
@@ -125,6 +138,10 @@ func securityOf(h *container.HostConfig) []field {
 		{"ulimits", ulimitsOf(h)},
 		{"shared memory", h.ShmSize},
 		{"OOM score", h.OomScoreAdj},
+		{"OOM killer off", valueOf(h.OomKillDisable)},
+		{"cgroup parent", h.CgroupParent},
+		{"links", h.Links},
+		{"runtime", h.Runtime},
 		{"read-only root", h.ReadonlyRootfs},
 		{"tmpfs", h.Tmpfs},
 		{"log", h.LogConfig},

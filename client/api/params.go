@@ -20,7 +20,20 @@ type BuildParams struct {
 	Pull       bool              `json:"pull,omitempty" jsonschema:"ask the registry for newer base images"`
 	Submodules bool              `json:"submodules,omitempty" jsonschema:"fetch the repository's submodules too"`
 	After      string            `json:"after,omitempty" jsonschema:"a cursor of a build of this name: goes on exactly there, whether the build runs or has ended"`
+	Credential *Credential       `json:"credential,omitempty" jsonschema:"the login for a private repository; shown to the host of the URL alone, and kept nowhere"`
 }
+
+// Credential is the login for a private git repository. It does not print.
+type Credential struct {
+	Username string `json:"username,omitempty" jsonschema:"the user; git when absent, for servers that look at the token alone"`
+	Password string `json:"password" jsonschema:"the password, or a token"`
+}
+
+// String hides the credential from whoever prints it.
+func (Credential) String() string { return "[hidden]" }
+
+// GoString hides the credential from whoever prints it.
+func (Credential) GoString() string { return "[hidden]" }
 
 // CreateParams are the parameters of create.
 type CreateParams struct {

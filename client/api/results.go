@@ -54,6 +54,7 @@ type Inspect struct {
 	Network       Network         `json:"network"`
 	Mounts        []Mount         `json:"mounts"`
 	ImageDetails  Image           `json:"imageDetails"`
+	Pool          []PoolMember    `json:"pool,omitempty"`   // all that serve its domain, itself included
 	Engine        json.RawMessage `json:"engine,omitempty"` // the engine's own document, for the admin scope
 }
 
@@ -103,6 +104,21 @@ type Mount struct {
 	Volume string `json:"volume"`
 	Path   string `json:"path"`
 }
+
+// PoolMember says whether HTTP for a domain goes to a container.
+type PoolMember struct {
+	Name   string `json:"name"`
+	State  string `json:"state"`
+	Reason string `json:"reason,omitempty"` // why it is not PoolServing
+}
+
+// The states of a PoolMember.
+const (
+	PoolServing  = "serving"  // requests go to it
+	PoolStarting = "starting" // they will, or do so already while there is none better
+	PoolDraining = "draining" // it finishes what it answers
+	PoolOut      = "out"      // it does not run, or does not work
+)
 
 // Image is an image that the daemon built.
 type Image struct {

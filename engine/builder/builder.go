@@ -22,6 +22,10 @@ import (
 type Options struct {
 	ID         string // of the build, which no other at this engine has
 	Classic    bool   // build with the classic builder, not with BuildKit
+	Network    string // of the classic builder's steps, and of no others
+	Bounds     Bounds
+	Guard      bool        // bound BuildKit's steps, for which Boundable has to say nothing
+	Warn       func(error) // is told of a step that could not be bounded; never at the same time
 	Tags       []string
 	Labels     map[string]string
 	Dockerfile string // its path in the context
@@ -30,16 +34,6 @@ type Options struct {
 	NoCache    bool
 	Pull       bool
 }
-
-// The bounds of a build's steps. BuildKit keeps only those of files and shared
-// memory.
-const (
-	maxFiles  = 8192
-	shmSize   = 64 << 20
-	memory    = 2 << 30
-	cpuPeriod = 100_000
-	cpuQuota  = 2 * cpuPeriod
-)
 
 // Failure is a build that the engine gave up: a step failed, or the Dockerfile
 // is not right.
@@ -78,19 +72,32 @@ type message struct {
 // the build up, or what the client library says. When ctx ends the build is
 // stopped; Run returns the cause once it has ended at the engine.
 func Run(ctx context.Context, cli *client.Client, o Options, tar io.Reader, line func(stream, text string)) error {
-	options := o.engine()
-	var out output = newSteps(o.Labels, line)
 	if o.Classic {
-		options.AuthConfigs = credentials()
-	} else {
-		session, err := openSession(ctx, cli)
-		if err != nil {
-			return err
-		}
-		defer session.Close()
-		options.Version, options.SessionID, options.BuildID = build.BuilderBuildKit, session.ID(), o.ID
-		out = newProgress(line)
+		out := newSteps(o.Labels, line)
+		out.begins = func(container string) { boundClassic(ctx, cli, container, o) }
+		options := o.engine()
+		options.AuthConfigs, options.NetworkMode = credentials(), o.Network
+		return finish(ctx, cli, options, tar, out)
 	}
+	session, err := openSession(ctx, cli)
+	if err != nil {
+		return err
+	}
+	defer session.Close()
+	options := o.engine()
+	options.Version, options.SessionID, options.BuildID = build.BuilderBuildKit, session.ID(), o.ID
+	if o.Guard {
+		guard := newGuard(o, forgetsUlimits(cli))
+		options.ExtraHosts = []string{guard.extraHost()}
+		defer guard.start(ctx)()
+	}
+	out := newProgress(line)
+	out.args = o.Args
+	return finish(ctx, cli, options, tar, out)
+}
+
+// finish runs a build to its end, whatever that is.
+func finish(ctx context.Context, cli *client.Client, options build.ImageBuildOptions, tar io.Reader, out output) error {
 	err := run(ctx, cli, options, tar, out)
 	out.end()
 	if err != nil && ctx.Err() != nil {
@@ -181,10 +188,10 @@ func (o Options) engine() build.ImageBuildOptions {
 		ForceRemove: true,
 		ShmSize:     shmSize,
 		Ulimits:     []*container.Ulimit{{Name: "nofile", Soft: maxFiles, Hard: maxFiles}, {Name: "core"}},
-		Memory:      memory,
-		MemorySwap:  memory,
+		Memory:      o.Bounds.Memory,
+		MemorySwap:  o.Bounds.Memory,
 		CPUPeriod:   cpuPeriod,
-		CPUQuota:    cpuQuota,
+		CPUQuota:    o.Bounds.cpuQuota(),
 	}
 	for name, value := range o.Args {
 		options.BuildArgs[name] = &value

@@ -21,9 +21,10 @@ import (
 // the lines of another step than the last one its name is said again.
 type progress struct {
 	line     func(stream, text string)
-	steps    map[string]*step // by digest
-	order    []*step          // as they appeared
-	speaking *step            // whose lines came last
+	args     map[string]string // of the build; their values are not said
+	steps    map[string]*step  // by digest
+	order    []*step           // as they appeared
+	speaking *step             // whose lines came last
 	last     last
 }
 
@@ -102,7 +103,7 @@ var internal = regexp.MustCompile(`^\[(internal|auth)\]|^copy /context /$`)
 // begin says the name of a step that has started.
 func (p *progress) begin(v *control.Vertex) {
 	s := p.step(v.Digest)
-	s.name, s.err = lines.Clean(v.Name), v.Error
+	s.name, s.err = lines.Clean(unexpanded(v.Name, p.args)), v.Error
 	s.internal = internal.MatchString(v.Name)
 	if s.internal || s.begun {
 		return
@@ -181,7 +182,7 @@ var prefixes = regexp.MustCompile(`^(failed to solve( with frontend [^ :]+)?: |f
 // failure finds the step that failed: the others were given up because of it.
 func (p *progress) failure(m message) *Failure {
 	p.end()
-	f := &Failure{Message: prefixes.ReplaceAllString(m.Error.Message, ""), Lines: p.last}
+	f := &Failure{Message: unexpanded(prefixes.ReplaceAllString(m.Error.Message, ""), p.args), Lines: p.last}
 	if found := exitCode.FindStringSubmatch(f.Message); found != nil {
 		if code, err := strconv.Atoi(found[1]); err == nil {
 			f.ExitCode = &code

@@ -43,3 +43,19 @@ func credentials() map[string]registry.AuthConfig {
 	}
 	return known
 }
+
+// dockerHub is what the Docker configuration calls it.
+const dockerHub = "https://index.docker.io/v1/"
+
+// RegistryAuth gives the login for a registry that this user's Docker
+// configuration has, as the engine's API takes it; "" if there is none.
+func RegistryAuth(host string) (string, error) {
+	if host == "docker.io" {
+		host = dockerHub
+	}
+	auth, err := config.LoadDefaultConfigFile(io.Discard).GetAuthConfig(host)
+	if err != nil || auth.Username == "" && auth.IdentityToken == "" && auth.RegistryToken == "" {
+		return "", err
+	}
+	return registry.EncodeAuthConfig(registry.AuthConfig(auth))
+}

@@ -18,13 +18,14 @@ type steps struct {
 	line           func(stream, text string)
 	labels         map[string]bool // the steps that only set our labels
 	stdout, stderr *lines.Writer
-	step           string // the current one
-	container      string // in which it runs
-	last           last   // its last lines
+	step           string                 // the current one
+	container      string                 // in which it runs
+	last           last                   // its last lines
+	begins         func(container string) // is told of it; a program can name another in its output
 }
 
 func newSteps(labels map[string]string, line func(stream, text string)) *steps {
-	s := &steps{line: line, labels: map[string]bool{}}
+	s := &steps{line: line, labels: map[string]bool{}, begins: func(string) {}}
 	for key, value := range labels {
 		s.labels["LABEL "+key+"="+value] = true
 	}
@@ -67,6 +68,7 @@ func (s *steps) says(text string) {
 	}
 	if found := runningLine.FindStringSubmatch(text); found != nil {
 		s.container = found[1]
+		s.begins(s.container)
 	}
 	if !noise.MatchString(text) {
 		s.output(api.Stdout, text)

@@ -10,14 +10,17 @@
 //	      is read; of both streams stdout gets the odd lines, stderr the even ones
 //	bytes STREAM HEX [STREAM HEX ...] [wait]
 //	      writes raw bytes; in HEX, 61*20000,0a is 20000 times the byte 61, then 0a
-//	serve [-port P]
+//	serve [-port P] [-delay DURATION]
 //	      answers HTTP with the request and the environment as JSON: method, host,
-//	      path, remote, headers, environment; /status/404 answers with that code;
-//	      without -port on $PORT, else 8080; prints "serving on P" first
+//	      path, remote, headers, environment, and how many bytes it received;
+//	      /status/404 answers with that code, /id and /slow/DURATION with the host
+//	      name, /stream/N with N events, one each 100 ms, /size/N with N bytes, and
+//	      /ws echoes the messages of a WebSocket; without -port on $PORT, else 8080;
+//	      prints "serving on P" first
 //	burn -percent P
 //	      uses P percent of one core; prints "burning" first
-//	alloc BYTES
-//	      holds that much memory; prints "allocated BYTES" once it does
+//	alloc BYTES [DURATION]
+//	      holds that much memory, after a while; prints "allocated BYTES" once it does
 //	write PATH TEXT
 //	      writes a file, prints "written", waits
 //	wait
@@ -28,7 +31,18 @@
 // Those that try what a container must not do print one line, "WHAT: allowed" or
 // "WHAT: refused: REASON", and end with 0:
 //
-//	mount, mknod, rawsock, dial ADDRESS, fork N
+//	mount, mknod, rawsock, fork N, unshare, runcopy PATH
+//	dial [udp:|unix:]ADDRESS ...
+//	      dials each and sends a few bytes, one line each
+//	ptrace [PID]
+//	      attaches to that process, else to a child of another user
+//	setuid
+//	      runs a set-user-id copy of itself as another user, which does caps
+//
+// And those that show how a container is:
+//
+//	show PATH ...
+//	      prints files, and where symbolic links lead
 //	caps  prints the Cap*, NoNewPrivs, Seccomp*, Uid and Gid lines of /proc/self/status
 package enginetest
 
@@ -83,7 +97,7 @@ func Probe(t testing.TB, labels map[string]string, instructions ...string) strin
 	if err != nil {
 		t.Fatal(err)
 	}
-	id, err := importImage(t.Context(), cli, layer, changes(labels, instructions))
+	id, err := importImage(t.Context(), cli, bytes.NewReader(layer), changes(labels, instructions))
 	if err != nil {
 		t.Fatalf("the probe image could not be made: %v", err)
 	}
@@ -108,8 +122,8 @@ func changes(labels map[string]string, instructions []string) []string {
 	return append(all, instructions...)
 }
 
-func importImage(ctx context.Context, cli *client.Client, layer []byte, changes []string) (string, error) {
-	source := image.ImportSource{Source: bytes.NewReader(layer), SourceName: "-"}
+func importImage(ctx context.Context, cli *client.Client, layer io.Reader, changes []string) (string, error) {
+	source := image.ImportSource{Source: layer, SourceName: "-"}
 	body, err := cli.ImageImport(ctx, source, "", image.ImportOptions{Changes: changes})
 	if err != nil {
 		return "", err

@@ -2,6 +2,7 @@ package enginetest
 
 import (
 	"context"
+	"net/netip"
 	"testing"
 
 	"github.com/docker/docker/api/types/container"
@@ -10,14 +11,20 @@ import (
 	"github.com/docker/docker/api/types/network"
 	"github.com/docker/docker/api/types/volume"
 	"github.com/docker/docker/client"
+
+	"github.com/dockwire/dockwire/engine/firewall"
 )
 
 // NothingLeft fails the test if the engine still has anything that carries the
-// label of the instance. Call it last, when what the test made is removed.
+// label of the instance. Call it last, when what the test made is removed. The
+// chain of a daemon that was killed is removed here.
 func NothingLeft(t testing.TB, instance string) {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(context.Background(), cleanup)
 	defer cancel()
+	if err := firewall.New(instance, netip.Prefix{}).Remove(ctx); err != nil {
+		t.Error(err)
+	}
 	cli, err := client.NewClientWithOpts(client.FromEnv, client.WithAPIVersionNegotiation()) // Client(t) is closed by now
 	if err != nil {
 		t.Fatal(err)

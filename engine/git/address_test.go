@@ -74,7 +74,9 @@ func TestARefusalNamesTheRuleAndTheFlag(t *testing.T) {
 
 func TestARedirectIsCheckedToo(t *testing.T) {
 	canary := newCanary(t, func(*canary) {})
-	for _, target := range []string{"http://" + canary.host, "http://localhost:" + strings.Split(canary.host, ":")[1], "file:///etc", "ftp://" + canary.host, "git://" + canary.host} {
+	for _, target := range []string{"http://" + canary.host, "http://localhost:" + strings.Split(canary.host, ":")[1],
+		"http://169.254.169.254", "https://169.254.169.254", "http://[fd00:ec2::254]", "http://10.0.0.1", "http://[::ffff:10.0.0.1]",
+		"file:///etc", "ftp://" + canary.host, "git://" + canary.host} {
 		redirect := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 			http.Redirect(w, r, target+r.URL.RequestURI(), http.StatusMovedPermanently)
 		}))

@@ -29,7 +29,7 @@ func (s *Snapshot) writePart(ctx context.Context, tw *tar.Writer, p part, keep f
 	ended := make(chan struct{})
 	go func() {
 		defer close(ended)
-		pw.CloseWithError(p.repo.run(ctx, pw, nil, "archive", "--format=tar", p.tree))
+		pw.CloseWithError(p.repo.run(ctx, pw, "archive", "--format=tar", p.tree))
 	}()
 	err := s.copyTar(tw, tar.NewReader(pr), p.prefix, keep)
 	if err == nil {

@@ -13,6 +13,7 @@ const (
 	File       Kind = "file"       // the directory has no such file, or not one that may be read
 	Submodule  Kind = "submodule"  // a submodule cannot be fetched
 	Refused    Kind = "address"    // the policy does not let us go there
+	Unsafe     Kind = "credential" // the login would be sent in clear
 	Limit      Kind = "limit"      // a limit was reached; Name says which
 )
 

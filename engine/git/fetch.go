@@ -16,11 +16,12 @@ import (
 
 // fetch is one call of Client.Fetch.
 type fetch struct {
-	limits   Limits
-	request  Request
-	proxy    *proxy
-	snapshot *Snapshot
-	counted  usage
+	limits      Limits
+	credentials Credentials
+	request     Request
+	proxy       *proxy
+	snapshot    *Snapshot
+	counted     usage
 }
 
 // all fetches the commit that was asked for and, if wanted, its submodules.
@@ -64,15 +65,17 @@ func (f *fetch) one(ctx context.Context, location, ref string) (*repo, commit, e
 	if ref == "" {
 		ref = "HEAD"
 	}
+	access, err := f.accessTo(location)
+	if err != nil {
+		return nil, commit{}, err
+	}
 	dir := filepath.Join(f.snapshot.temp, strconv.Itoa(len(f.snapshot.parts)))
 	r, err := newRepo(ctx, dir, f.proxy.url())
 	if err != nil {
 		return nil, commit{}, err
 	}
-	err = r.run(ctx, nil, f.request.Progress, "fetch", "--progress", "--depth", "1",
-		"--no-tags", "--no-recurse-submodules", "--", location, ref)
-	if err != nil {
-		return nil, commit{}, f.explain(ctx, err, location, ref)
+	if err := r.fetch(ctx, f.request.Progress, access, location, ref); err != nil {
+		return nil, commit{}, f.explain(ctx, err, access, location, ref)
 	}
 	c, isCommit, err := r.fetched(ctx)
 	if err == nil && !isCommit {
@@ -102,7 +105,7 @@ var (
 // explain says what became of a fetch that failed, in the caller's terms. A
 // page of HTML, or an empty one, can look like a repository without refs to
 // git, so that the server is asked once more to see what it is.
-func (f *fetch) explain(ctx context.Context, err error, location, ref string) error {
+func (f *fetch) explain(ctx context.Context, err error, access *access, location, ref string) error {
 	var said *gitError
 	if !errors.As(err, &said) {
 		return err
@@ -110,7 +113,7 @@ func (f *fetch) explain(ctx context.Context, err error, location, ref string) er
 	if errors.Is(err, syscall.ENOSPC) || strings.Contains(said.words, "No space left on device") {
 		return &Error{Kind: Limit, Name: "disk", Reason: "the disk for fetched repositories is full", Err: err}
 	}
-	answer, isRepository := f.probe(ctx, location)
+	answer, isRepository := f.probe(ctx, access, location)
 	var known *Error
 	switch {
 	case ctx.Err() != nil:
@@ -140,7 +143,7 @@ func noRef(location, ref string) *Error {
 
 // probe asks the server what git asks first, and says in words what it
 // answered, and whether a git server answers so.
-func (f *fetch) probe(ctx context.Context, location string) (answer string, isRepository bool) {
+func (f *fetch) probe(ctx context.Context, access *access, location string) (answer string, isRepository bool) {
 	service := location + "/info/refs?service=git-upload-pack"
 	if strings.Contains(location, "?") {
 		service = location + "&service=git-upload-pack"
@@ -151,12 +154,15 @@ func (f *fetch) probe(ctx context.Context, location string) (answer string, isRe
 	}
 	req.Header.Set("Git-Protocol", "version=2")
 	req.Header.Set("User-Agent", "git/2")
-	client := http.Client{Transport: f.proxy.transport}
+	client := http.Client{Transport: signer{access: access, base: f.proxy.transport}}
 	resp, err := client.Do(req)
 	if err != nil {
 		return whyNoAnswer(err), false
 	}
 	resp.Body.Close()
+	if denied := resp.StatusCode == http.StatusUnauthorized || resp.StatusCode == http.StatusForbidden; denied && access != nil && originOf(resp.Request.URL) == access.origin {
+		return fmt.Sprintf("%s does not take the credential that was given for it, or it does not reach that far (%d)", access.origin, resp.StatusCode), false
+	}
 	return describe(resp)
 }
 
@@ -172,7 +178,7 @@ func describe(resp *http.Response) (answer string, isRepository bool) {
 	kind := clip(strings.ToValidUTF8(resp.Header.Get("Content-Type"), "\ufffd"))
 	switch {
 	case resp.StatusCode == http.StatusUnauthorized:
-		return "the server wants a user and a password, which it may also do for a repository that does not exist", false
+		return "the server wants a user and a password, which it may also do for a repository that does not exist: give a credential", false
 	case resp.StatusCode != http.StatusOK:
 		return fmt.Sprintf("the server answered %d %s", resp.StatusCode, http.StatusText(resp.StatusCode)), false
 	case strings.HasPrefix(kind, "application/x-git-upload-pack-advertisement"):

@@ -43,10 +43,11 @@ var DefaultLimits = Limits{
 
 // Client fetches repositories. Its methods may be called at the same time.
 type Client struct {
-	Policy Policy
-	Limits Limits
-	Temp   string // the directory under which fetched repositories lie; os.TempDir() when empty
-	Prefix string // how the names of their directories begin
+	Policy      Policy
+	Limits      Limits
+	Credentials Credentials // for the servers that want to know who fetches
+	Temp        string      // the directory under which fetched repositories lie; os.TempDir() when empty
+	Prefix      string      // how the names of their directories begin
 }
 
 // Request says what to fetch.
@@ -55,8 +56,9 @@ type Request struct {
 	Ref        string // a branch, a tag, a full name or a commit; HEAD when empty
 	Dir        string // the directory that is wanted, as CleanPath gives it; the root when empty
 	Submodules bool
+	Login      *Login // for the origin of the URL, submodules that lie there included; nil for that of the Client
 
-	Progress io.Writer // what git says while it fetches, in lines that end in \n or \r
+	Progress io.Writer // what git says while it fetches, line by line
 }
 
 // Fetch fetches one commit. The error is an *Error where the request is at
@@ -90,7 +92,7 @@ func (c *Client) fetch(ctx context.Context, r Request, s *Snapshot) error {
 		return err
 	}
 	defer proxy.close()
-	f := &fetch{limits: c.Limits, request: r, proxy: proxy, snapshot: s}
+	f := &fetch{limits: c.Limits, credentials: c.Credentials, request: r, proxy: proxy, snapshot: s}
 	return f.all(ctx)
 }
 

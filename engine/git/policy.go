@@ -1,10 +1,13 @@
 package git
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"net"
 	"net/netip"
+	"net/url"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -15,7 +18,8 @@ import (
 // Policy says which addresses may be connected to. The zero Policy lets nothing
 // through but public addresses that are not this machine's own.
 type Policy struct {
-	allowed []exception
+	allowed  []exception
+	resolver *net.Resolver // the machine's when nil
 }
 
 // exception is an entry of --allow-git: a host name or a range of addresses,
@@ -77,6 +81,18 @@ func (e exception) lets(host string, to netip.AddrPort) bool {
 	return e.host != "" && e.host == host || e.prefix.IsValid() && e.prefix.Contains(to.Addr())
 }
 
+// names says whether an exception is about the host and port of a URL by name,
+// or by the address that it has for a name.
+func (p Policy) names(u *url.URL) bool {
+	port, err := strconv.ParseUint(cmp.Or(u.Port(), defaultPorts[u.Scheme]), 10, 16)
+	if err != nil {
+		return false
+	}
+	addr, _ := netip.ParseAddr(u.Hostname())
+	to := netip.AddrPortFrom(addr, uint16(port))
+	return slices.ContainsFunc(p.allowed, func(e exception) bool { return e.lets(canonicalHost(u.Hostname()), to) })
+}
+
 // check refuses a connection to an address that host stands for.
 func (p Policy) check(host string, to netip.AddrPort) error {
 	why := notPublic(to.Addr())
@@ -107,7 +123,7 @@ func (p Policy) dial(ctx context.Context, hostport string) (net.Conn, error) {
 	}
 	var mu sync.Mutex
 	var refused error
-	dialer := net.Dialer{Timeout: dialTimeout, ControlContext: func(_ context.Context, _, address string, _ syscall.RawConn) error {
+	dialer := net.Dialer{Timeout: dialTimeout, Resolver: p.resolver, ControlContext: func(_ context.Context, _, address string, _ syscall.RawConn) error {
 		to, err := netip.ParseAddrPort(address)
 		if err == nil {
 			err = p.check(host, to)

@@ -1,8 +1,10 @@
 package git
 
 import (
+	"context"
 	"errors"
 	"io"
+	"net"
 	"net/http"
 	"net/http/httptest"
 	"net/netip"
@@ -127,5 +129,76 @@ func TestTheProxyTunnelsTLSAndCountsIt(t *testing.T) {
 	var over *Error
 	if !errors.As(stopped, &over) || over.Name != "received" {
 		t.Errorf("the fetch was stopped with %v", stopped)
+	}
+}
+
+// names is a name server on loopback that gives one address after the other,
+// whatever it is asked for, and the last one from then on.
+func names(t *testing.T, addresses ...string) *net.Resolver {
+	t.Helper()
+	conn, err := net.ListenPacket("udp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { conn.Close() })
+	go func() {
+		query := make([]byte, 512)
+		for {
+			n, from, err := conn.ReadFrom(query)
+			if err != nil {
+				return
+			}
+			question := query[12:n]
+			question = question[:strings.IndexByte(string(question), 0)+5]
+			answer := append([]byte{query[0], query[1], 0x81, 0x80, 0, 1, 0, 0, 0, 0, 0, 0}, question...)
+			if question[len(question)-3] == 1 { // it is asked for IPv4
+				address := netip.MustParseAddr(addresses[0]).As4()
+				addresses = addresses[min(1, len(addresses)-1):]
+				answer[7] = 1
+				answer = append(append(answer, 0xc0, 12, 0, 1, 0, 1, 0, 0, 0, 0, 0, 4), address[:]...)
+			}
+			_, _ = conn.WriteTo(answer, from)
+		}
+	}()
+	return &net.Resolver{PreferGo: true, Dial: func(ctx context.Context, _, _ string) (net.Conn, error) {
+		var d net.Dialer
+		return d.DialContext(ctx, "udp", conn.LocalAddr().String())
+	}}
+}
+
+func TestANameThatIsReboundIsCheckedWhenItIsDialled(t *testing.T) {
+	allowed, err := net.Listen("tcp", "127.0.0.2:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer allowed.Close()
+	_, port, _ := net.SplitHostPort(allowed.Addr().String())
+	canary, err := net.Listen("tcp", "127.0.0.1:"+port)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer canary.Close()
+	go func() {
+		if conn, err := canary.Accept(); err == nil {
+			conn.Close()
+			t.Error("the forbidden address was connected to")
+		}
+	}()
+	policy, err := ParsePolicy([]string{"127.0.0.2/32"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	policy.resolver = names(t, "127.0.0.2", "127.0.0.1", "169.254.169.254", "10.0.0.1")
+	conn, err := policy.dial(t.Context(), "rebound.example:"+port)
+	if err != nil {
+		t.Fatal(err)
+	}
+	conn.Close()
+	for range 3 {
+		_, err := policy.dial(t.Context(), "rebound.example:"+port)
+		var known *Error
+		if !errors.As(err, &known) || known.Kind != Refused {
+			t.Errorf("the name was dialled again: %v", err)
+		}
 	}
 }

@@ -12,6 +12,8 @@ import (
 	"syscall"
 	"time"
 	"unicode/utf8"
+
+	"github.com/dockwire/dockwire/engine/lines"
 )
 
 // repo is a bare repository in a directory of its own.
@@ -78,19 +80,44 @@ func (r *repo) environment() []string {
 	}
 }
 
-// run runs git in the repository. When ctx ends, git and all that it started
-// are killed, and the error is the cause.
-func (r *repo) run(ctx context.Context, stdout, progress io.Writer, args ...string) error {
-	all := []string{"--git-dir=" + r.dir}
-	for _, setting := range configuration {
-		all = append(all, "-c", setting)
-	}
+// command is git with its arguments.
+type command struct {
+	args     []string
+	access   *access   // what the server is shown, if it asks
+	stdout   io.Writer // what git gives
+	progress io.Writer // what it says meanwhile
+}
+
+// fetch fetches one commit of a ref.
+func (r *repo) fetch(ctx context.Context, progress io.Writer, access *access, location, ref string) error {
+	return r.do(ctx, command{access: access, progress: progress, args: []string{"fetch", "--progress", "--depth", "1",
+		"--no-tags", "--no-recurse-submodules", "--", location, ref}})
+}
+
+// run runs git in the repository, for what it writes to stdout.
+func (r *repo) run(ctx context.Context, stdout io.Writer, args ...string) error {
+	return r.do(ctx, command{args: args, stdout: stdout})
+}
+
+// do runs git in the repository. When ctx ends, git and all that it started are
+// killed, and the error is the cause.
+func (r *repo) do(ctx context.Context, c command) error {
 	said := &tail{}
-	cmd := exec.CommandContext(ctx, "git", append(all, args...)...)
+	cmd := exec.CommandContext(ctx, "git", c.arguments(r.dir)...)
 	cmd.Dir, cmd.Env = r.dir, r.environment()
-	cmd.Stdout, cmd.Stderr = stdout, said
-	if progress != nil {
-		cmd.Stderr = io.MultiWriter(said, progress)
+	cmd.Stdout, cmd.Stderr = c.stdout, said
+	if c.progress != nil {
+		shown := lines.NewWriter(func(text string) { _, _ = io.WriteString(c.progress, c.hide(text)+"\n") })
+		defer shown.Flush()
+		cmd.Stderr = io.MultiWriter(said, shown)
+	}
+	if c.access != nil {
+		login, err := c.access.pipe()
+		if err != nil {
+			return err
+		}
+		defer login.Close()
+		cmd.ExtraFiles = []*os.File{login}
 	}
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
 	cmd.Cancel = func() error { return syscall.Kill(-cmd.Process.Pid, syscall.SIGKILL) }
@@ -104,13 +131,31 @@ func (r *repo) run(ctx context.Context, stdout, progress io.Writer, args ...stri
 	case errors.Is(err, exec.ErrNotFound):
 		return err
 	}
-	return &gitError{command: args[0], words: said.words(), err: err}
+	return &gitError{command: c.args[0], words: c.hide(said.words()), err: err}
+}
+
+func (c command) arguments(dir string) []string {
+	all := []string{"--git-dir=" + dir}
+	for _, setting := range configuration {
+		all = append(all, "-c", setting)
+	}
+	if c.access != nil {
+		all = append(all, "-c", c.access.setting())
+	}
+	return append(all, c.args...)
+}
+
+func (c command) hide(text string) string {
+	if c.access == nil {
+		return text
+	}
+	return c.access.hide(text)
 }
 
 // output runs git and gives what it wrote, without the last newline.
 func (r *repo) output(ctx context.Context, args ...string) (string, error) {
 	var out bytes.Buffer
-	err := r.run(ctx, &out, nil, args...)
+	err := r.run(ctx, &out, args...)
 	return strings.TrimSuffix(out.String(), "\n"), err
 }
 

@@ -52,7 +52,7 @@ type usage struct {
 // scan counts what a tree holds before anything of it is read.
 func (f *fetch) scan(ctx context.Context, p part) ([]link, error) {
 	s := &scanner{usage: &f.counted, limits: f.limits, prefix: p.prefix}
-	err := p.repo.run(ctx, s, nil, "ls-tree", "-r", "-t", "-l", "-z", "--full-tree", p.tree)
+	err := p.repo.run(ctx, s, "ls-tree", "-r", "-t", "-l", "-z", "--full-tree", p.tree)
 	if s.err != nil {
 		err = s.err
 	}
@@ -176,7 +176,7 @@ func (s *Snapshot) File(ctx context.Context, name string) ([]byte, error) {
 
 func (r *repo) blob(ctx context.Context, id string) ([]byte, error) {
 	var out bytes.Buffer
-	err := r.run(ctx, &out, nil, "cat-file", "blob", id)
+	err := r.run(ctx, &out, "cat-file", "blob", id)
 	return out.Bytes(), err
 }
 

@@ -28,6 +28,11 @@ var commands = map[string]func(args []string) error{
 	"dial":    tryDial,
 	"fork":    tryFork,
 	"caps":    showCaps,
+	"show":    show,
+	"ptrace":  tryPtrace,
+	"unshare": tryUnshare,
+	"setuid":  trySetuid,
+	"runcopy": tryRunCopy,
 }
 
 func main() {

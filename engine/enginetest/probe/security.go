@@ -7,8 +7,10 @@ import (
 	"net"
 	"os"
 	"os/exec"
+	"runtime"
 	"strconv"
 	"strings"
+	"sync"
 	"syscall"
 	"time"
 )
@@ -40,13 +42,36 @@ func tryRawSocket([]string) error {
 	return report("rawsock", err)
 }
 
+// tryDial dials each of the addresses, side by side. NETWORK:ADDRESS is dialled
+// so, tcp without one. A datagram tells nothing about its fate: the one who
+// listens has to.
 func tryDial(args []string) error {
-	addr := first(args, "")
-	conn, err := net.DialTimeout("tcp", addr, 3*time.Second)
-	if err == nil {
-		conn.Close()
+	results := make([]error, len(args))
+	var dials sync.WaitGroup
+	for i, arg := range args {
+		network, addr := "tcp", arg
+		for _, known := range []string{"udp", "unix"} {
+			if rest, ok := strings.CutPrefix(arg, known+":"); ok {
+				network, addr = known, rest
+			}
+		}
+		dials.Go(func() { results[i] = dial(network, addr) })
 	}
-	return report("dial "+addr, err)
+	dials.Wait()
+	for i, arg := range args {
+		report("dial "+arg, results[i])
+	}
+	return nil
+}
+
+func dial(network, addr string) error {
+	conn, err := net.DialTimeout(network, addr, 3*time.Second)
+	if err != nil {
+		return err
+	}
+	defer conn.Close()
+	_, err = conn.Write([]byte("probe"))
+	return err
 }
 
 // tryFork starts n processes that stay, and says how many it got.
@@ -78,4 +103,84 @@ func showCaps([]string) error {
 		}
 	}
 	return nil
+}
+
+// show prints files, and where symbolic links lead.
+func show(paths []string) error {
+	for _, path := range paths {
+		if target, err := os.Readlink(path); err == nil {
+			fmt.Println(target)
+			continue
+		}
+		text, err := os.ReadFile(path)
+		if err != nil {
+			report("show "+path, err)
+			continue
+		}
+		fmt.Print(string(text))
+	}
+	return nil
+}
+
+// tryPtrace attaches to the process with the id, or to a child that runs as the
+// user 1000 when there is none.
+func tryPtrace(args []string) error {
+	runtime.LockOSThread() // a tracer is a thread
+	pid, err := strconv.Atoi(first(args, "0"))
+	if err != nil {
+		return err
+	}
+	if pid == 0 {
+		child := as(1000, "/proc/self/exe", "wait")
+		if err := child.Start(); err != nil {
+			return err
+		}
+		defer child.Process.Kill()
+		pid = child.Process.Pid
+	}
+	return report("ptrace", syscall.PtraceAttach(pid))
+}
+
+func tryUnshare([]string) error {
+	runtime.LockOSThread()
+	return report("unshare", syscall.Unshare(syscall.CLONE_NEWUSER|syscall.CLONE_NEWNS))
+}
+
+// trySetuid makes a copy of this program that belongs to root and is set-user-id,
+// and runs it as the user 1000 to show what that gains.
+func trySetuid([]string) error {
+	const file = "/probe-setuid"
+	if err := copySelf(file); err != nil {
+		return err
+	}
+	if err := os.Chmod(file, 0o755|os.ModeSetuid); err != nil {
+		return err
+	}
+	child := as(1000, file, "caps")
+	child.Stdout, child.Stderr = os.Stdout, os.Stderr
+	return child.Run()
+}
+
+// tryRunCopy makes a copy of this program at the path, and runs it.
+func tryRunCopy(args []string) error {
+	file := first(args, "/tmp/probe")
+	err := copySelf(file)
+	if err == nil {
+		err = exec.Command(file, "exit", "0").Run()
+	}
+	return report("runcopy "+file, err)
+}
+
+func copySelf(file string) error {
+	self, err := os.ReadFile("/proc/self/exe")
+	if err != nil {
+		return err
+	}
+	return os.WriteFile(file, self, 0o755)
+}
+
+func as(uid uint32, command ...string) *exec.Cmd {
+	cmd := exec.Command(command[0], command[1:]...)
+	cmd.SysProcAttr = &syscall.SysProcAttr{Credential: &syscall.Credential{Uid: uid, Gid: uid}}
+	return cmd
 }

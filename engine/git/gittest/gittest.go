@@ -5,12 +5,15 @@ package gittest
 import (
 	"io"
 	"log"
+	"net/http"
 	"net/http/cgi"
 	"net/http/httptest"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
+	"sync"
 	"testing"
 )
 
@@ -21,6 +24,10 @@ type Server struct {
 
 	t    testing.TB
 	root string
+
+	mu    sync.Mutex
+	login string   // USERNAME:PASSWORD that is wanted, if any
+	shown []string // the logins that were shown, as USERNAME:PASSWORD
 }
 
 // NewServer starts a server without repositories.
@@ -31,16 +38,48 @@ func NewServer(t testing.TB) *Server {
 		t.Fatal(err)
 	}
 	s := &Server{t: t, root: t.TempDir()}
-	served := httptest.NewServer(&cgi.Handler{
+	backend := &cgi.Handler{
 		Logger: log.New(io.Discard, "", 0), // clients that hang up are part of the tests
 		Stderr: io.Discard,
 		Path:   git,
 		Args:   []string{"http-backend"},
 		Env:    []string{"GIT_PROJECT_ROOT=" + s.root, "GIT_HTTP_EXPORT_ALL=1", "GIT_CONFIG_NOSYSTEM=1", "GIT_CONFIG_GLOBAL=/dev/null"},
-	})
+	}
+	served := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if s.admits(r) {
+			backend.ServeHTTP(w, r)
+			return
+		}
+		w.Header().Set("WWW-Authenticate", `Basic realm="git"`)
+		w.WriteHeader(http.StatusUnauthorized)
+	}))
 	t.Cleanup(served.Close)
 	s.URL, s.Host = served.URL, strings.TrimPrefix(served.URL, "http://")
 	return s
+}
+
+// Require has the server ask for a login from now on.
+func (s *Server) Require(username, password string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.login = username + ":" + password
+}
+
+// Shown gives the logins, as USERNAME:PASSWORD, that clients have shown.
+func (s *Server) Shown() []string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return slices.Clone(s.shown)
+}
+
+func (s *Server) admits(r *http.Request) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	username, password, given := r.BasicAuth()
+	if given {
+		s.shown = append(s.shown, username+":"+password)
+	}
+	return s.login == "" || s.login == username+":"+password
 }
 
 // Repo is a repository with a work tree.
