@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/json"
 	"fmt"
+	"time"
 
 	"github.com/gorilla/websocket"
 	"github.com/sourcegraph/jsonrpc2"
@@ -87,7 +88,10 @@ func (s *session) room(call *Call, size int, wait bool) (grant, bool) {
 
 // overrun ends a connection whose peer sends and sends, and does not read what
 // is answered.
-func (s *session) overrun() { s.out.end(websocket.ClosePolicyViolation, false) }
+func (s *session) overrun() {
+	s.out.end(websocket.ClosePolicyViolation, false)
+	_ = s.ws.SetReadDeadline(time.Now().Add(s.opts.CloseGrace)) // fails on a connection that has ended
+}
 
 // sending keeps the response that Conn gives to WriteObject next.
 func (s *session) sending(_ *jsonrpc2.Request, resp *jsonrpc2.Response) { s.sent = resp }

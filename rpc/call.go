@@ -80,13 +80,19 @@ func (c *Call) InBatch() bool { return c.batch != nil }
 //	{"jsonrpc":"2.0","method":METHOD,"params":{"id":ID,MEMBERS}}
 //
 // with the call's id as it was written; members is the JSON of the other
-// members, without braces. It waits until the connection's writer has room for
-// it, a frame or two ahead of what it writes, so that a stream's lines gather
-// with the caller meanwhile; the bytes may be used again once it returns.
-// Notifications keep their order, and the call's response follows them. Notify
-// fails when ctx or the connection ends, when the frame would pass MaxEvent, and
-// for a call that is a notification itself.
+// members, without braces, and may be used again once Notify returns. The rest
+// is as with NotifyFunc.
 func (c *Call) Notify(ctx context.Context, method string, members []byte) error {
+	return c.NotifyFunc(ctx, method, func(buf []byte) []byte { return append(buf, members...) })
+}
+
+// NotifyFunc is Notify with members that are appended to the frame itself, once
+// the connection's writer has room for it: a frame ahead of what it writes, so
+// that a stream's lines gather with the caller meanwhile. Notifications keep
+// their order, and the call's response follows them. NotifyFunc fails when ctx or
+// the connection ends, when the frame would pass MaxEvent, and for a call that is
+// a notification itself.
+func (c *Call) NotifyFunc(ctx context.Context, method string, members func(buf []byte) []byte) error {
 	if c.Notification() {
 		return errNoID
 	}

@@ -9,30 +9,35 @@ import (
 // event is a notification of a call.
 type event struct {
 	method  string
-	id      json.RawMessage // of the call
-	members []byte          // of params, after id
+	id      json.RawMessage         // of the call
+	members func(buf []byte) []byte // appends those of params, after id
 }
 
-// notify sends an event when its turn has come and there is room for it.
+// notify sends an event when its turn has come and there is room for it. Nothing
+// is encoded before: those who wait hold no memory.
 func (o *outbox) notify(ctx context.Context, e event) error {
-	size := len(`{"jsonrpc":"2.0","method":"","params":{"id":,}}`) + len(e.method) + len(e.id) + len(e.members)
-	if size > o.opts.MaxEvent {
-		return fmt.Errorf("a notification of %d bytes, it may have %d", size, o.opts.MaxEvent)
-	}
 	if err := o.turn(ctx); err != nil {
-		return err
-	}
-	room, err := o.budget.wait(ctx, size)
-	if err != nil {
-		o.next()
 		return err
 	}
 	buf := newBuffer()
 	buf.data = e.append(buf.data)
+	room, err := o.eventRoom(ctx, len(buf.data))
+	if err != nil {
+		buf.free()
+		o.next()
+		return err
+	}
 	if !o.push(outFrame{buffer: buf, grant: room, event: true}) {
 		return ErrClosed
 	}
 	return nil
+}
+
+func (o *outbox) eventRoom(ctx context.Context, size int) (grant, error) {
+	if size > o.opts.MaxEvent {
+		return grant{}, fmt.Errorf("a notification of %d bytes, it may have %d", size, o.opts.MaxEvent)
+	}
+	return o.budget.wait(ctx, size)
 }
 
 func (e event) append(to []byte) []byte {
@@ -40,9 +45,10 @@ func (e event) append(to []byte) []byte {
 	to = appendJSON(to, e.method)
 	to = append(to, `,"params":{"id":`...)
 	to = append(to, e.id...)
-	if len(e.members) > 0 {
-		to = append(to, ',')
-		to = append(to, e.members...)
+	bare := len(to)
+	to = e.members(append(to, ','))
+	if len(to) == bare+1 { // none
+		to = to[:bare]
 	}
 	return append(to, "}}"...)
 }

@@ -9,9 +9,10 @@ import (
 	"github.com/gorilla/websocket"
 )
 
-// eventsAhead is how many notifications may wait for the writer: enough to keep
-// it busy, and so few that a stream's lines gather where they come from.
-const eventsAhead = 2
+// eventsAhead is how many notifications may wait for the writer, besides those
+// that it writes: enough to keep it busy, and so few that a stream's lines gather
+// where they come from.
+const eventsAhead = 1
 
 // outbox is the way out of a connection: what is pushed is written in that
 // order by one writer at a time, a worker that is there as long as there is
@@ -205,6 +206,9 @@ func (o *outbox) writeFrames(frames []outFrame) error {
 		if f.event {
 			o.next()
 		}
+	}
+	if len(frames) == 1 {
+		return o.ws.WriteMessage(websocket.TextMessage, frames[0].data)
 	}
 	o.link.hold()
 	for _, f := range frames {

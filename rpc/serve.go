@@ -165,7 +165,7 @@ func (s *session) toError(call *Call, err error) *Error {
 	if known, ok := errors.AsType[*Error](err); ok {
 		return known
 	}
-	if errors.Is(err, context.Canceled) && (s.wasCancelled(call) || call.life.Err() != nil) {
+	if errors.Is(err, ErrClosed) || errors.Is(err, context.Canceled) && (s.wasCancelled(call) || call.life.Err() != nil) {
 		return Cancelled()
 	}
 	if s.opts.MapError != nil {

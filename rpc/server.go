@@ -8,7 +8,6 @@ import (
 	"sync/atomic"
 
 	"github.com/gorilla/websocket"
-	"github.com/sourcegraph/jsonrpc2"
 	"golang.org/x/sync/semaphore"
 )
 
@@ -83,8 +82,7 @@ func (s *Server) Upgrade(w http.ResponseWriter, r *http.Request, h Handler) erro
 	if !s.add(session) {
 		session.out.end(websocket.CloseGoingAway, true)
 	}
-	jsonrpc2.NewConn(context.Background(), session, session,
-		jsonrpc2.SetLogger(silent{}), jsonrpc2.OnRecv(session.received), jsonrpc2.OnSend(session.sending))
+	go session.open()
 	return nil
 }
 

@@ -2,6 +2,7 @@ package rpc
 
 import (
 	"bytes"
+	"context"
 	"fmt"
 	"io"
 	"sync"
@@ -67,6 +68,19 @@ func (s *session) ReadObject(v any) error {
 		s.current = &Call{message: m, session: s, number: s.count, batch: s.batch, place: place, read: s.read}
 		return s.blank.into(v)
 	}
+}
+
+// open waits for the first request, and leaves the connection to a Conn then:
+// one that never calls costs a goroutine less.
+func (s *session) open() {
+	for len(s.queue) == 0 {
+		if err := s.readFrame(); err != nil {
+			_ = s.Close() // the connection has ended
+			return
+		}
+	}
+	jsonrpc2.NewConn(context.Background(), s, s,
+		jsonrpc2.SetLogger(silent{}), jsonrpc2.OnRecv(s.received), jsonrpc2.OnSend(s.sending))
 }
 
 // received fills in the request that Conn has made of the skeleton. The params
