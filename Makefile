@@ -8,16 +8,39 @@ STATICCHECK := honnef.co/go/tools/cmd/staticcheck@v0.8.2
 GOVULNCHECK := golang.org/x/vuln/cmd/govulncheck@v1.9.0
 FUZZTIME    ?= 10s
 SERVE       ?=
+PREFIX      ?= /usr/local
+DESTDIR     ?=
 
 export PATH := $(CURDIR)/.cache/bin:$(PATH)
 
 .PHONY: help
 help: ## List these targets
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-9s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 .PHONY: build
 build: ## Compile bin/dockwire, one static binary
 	CGO_ENABLED=0 go build -trimpath -buildvcs=auto -ldflags '-s -w' -o bin/dockwire ./cmd/dockwire
+
+UNITS       := dockwire.service dockwire.socket dockwire-ingress.socket
+INSTALLED   := bin/dockwire $(UNITS:%=lib/systemd/system/%) lib/sysusers.d/dockwire.conf \
+	share/bash-completion/completions/dockwire share/zsh/site-functions/_dockwire share/fish/vendor_completions.d/dockwire.fish
+PUT         := install -D --mode=644 /dev/stdin $(DESTDIR)$(PREFIX)
+
+.PHONY: install
+install: bin/dockwire ## Install below PREFIX: binary, systemd units, completions
+	install -D --target-directory=$(DESTDIR)$(PREFIX)/bin bin/dockwire
+	for unit in $(UNITS); do sed 's,/usr/local/bin/,$(PREFIX)/bin/,' deploy/$$unit | $(PUT)/lib/systemd/system/$$unit; done
+	$(PUT)/lib/sysusers.d/dockwire.conf <deploy/sysusers.conf
+	bin/dockwire completion bash | $(PUT)/share/bash-completion/completions/dockwire
+	bin/dockwire completion zsh | $(PUT)/share/zsh/site-functions/_dockwire
+	bin/dockwire completion fish | $(PUT)/share/fish/vendor_completions.d/dockwire.fish
+
+bin/dockwire:
+	$(MAKE) build
+
+.PHONY: uninstall
+uninstall: ## Remove what install has put there; state and configuration stay
+	rm -f $(INSTALLED:%=$(DESTDIR)$(PREFIX)/%)
 
 .PHONY: run
 run: build engine ## Run the daemon; more flags in SERVE='…'
@@ -38,6 +61,7 @@ tools: ## Install what the tests and benchmarks call, where it is missing
 .PHONY: test
 test: tools engine ## Run all tests, on real containers
 	CGO_ENABLED=1 go test -race -shuffle=on ./...
+	cd daemon/console/browsertest && CGO_ENABLED=1 go test -race -shuffle=on ./...
 
 .PHONY: lint
 lint: ## Check format, go vet and staticcheck
@@ -45,6 +69,7 @@ lint: ## Check format, go vet and staticcheck
 	if [ -n "$$unformatted" ]; then echo "gofmt these:"; echo "$$unformatted"; exit 1; fi
 	go vet ./...
 	go run $(STATICCHECK) ./...
+	cd daemon/console/browsertest && go vet ./... && go run $(STATICCHECK) ./...
 
 .PHONY: vuln
 vuln: ## Look for known vulnerabilities; takes the network

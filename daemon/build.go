@@ -13,16 +13,25 @@ import (
 )
 
 // imageClaim claims an image, whichever build of it is named.
-func imageClaim(name, class string) claim {
-	name, _, _ = strings.Cut(name, ":")
-	return claim{key: "image " + name, class: class}
+func imageClaim(image, class string) claim {
+	return claim{kind: "image", name: imageName(image), class: class}
+}
+
+// imageName gives the name in NAME:COMMIT, and in the reference of an image that
+// was not built here.
+func imageName(image string) string {
+	image, _, _ = strings.Cut(image, "@")
+	if i := strings.LastIndexByte(image, ':'); i > strings.LastIndexByte(image, '/') {
+		image = image[:i]
+	}
+	return image
 }
 
 // buildClaims keeps what uses the image waiting until the build has ended. To
-// take a build up again claims nothing.
+// take a build up again waits for nothing.
 func buildClaims(_ string, p *api.BuildParams) []claim {
 	if p.After != "" {
-		return nil
+		return []claim{imageClaim(p.Name, classFree)}
 	}
 	return []claim{imageClaim(p.Name, classBuild)}
 }
@@ -103,14 +112,16 @@ func (d *Daemon) runBuild(ctx context.Context, p api.BuildParams, id string, out
 	return result, api.NewError(api.CodeInternal, "", api.ErrorData{Ref: ref})
 }
 
-func listBuilds(_ context.Context, d *Daemon, _ *call, _ *api.NoParams) ([]api.BuildInfo, error) {
-	return d.builds.List(), nil
+func listBuilds(_ context.Context, d *Daemon, c *call, _ *api.NoParams) ([]api.BuildInfo, error) {
+	return seen(c.caller, d.builds.List(), func(b api.BuildInfo) string { return b.Name }), nil
 }
 
-func cancelBuild(ctx context.Context, d *Daemon, _ *call, p *api.CancelBuildParams) (api.BuildInfo, error) {
-	info, err := d.builds.Cancel(ctx, p.ID)
-	if err != nil {
-		return info, fmt.Errorf("cancel build %s: %w", p.ID, err)
+// cancelBuild does not find a build that the caller may not know of.
+func cancelBuild(ctx context.Context, d *Daemon, c *call, p *api.CancelBuildParams) (api.BuildInfo, error) {
+	info, known := d.builds.Get(p.ID)
+	if !known || !c.caller.Sees(info.Name) {
+		return api.BuildInfo{}, api.NewError(api.CodeNotFound, fmt.Sprintf("there is no build with the id %q; builds lists them", p.ID),
+			api.ErrorData{Kind: "build", Name: p.ID})
 	}
-	return info, nil
+	return d.builds.Cancel(ctx, p.ID)
 }

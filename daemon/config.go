@@ -2,38 +2,66 @@ package daemon
 
 import (
 	"cmp"
+	"errors"
 	"fmt"
 	"io"
 	"net"
+	"net/url"
 	"os"
+	"path"
+	"slices"
 	"strings"
 	"time"
 
 	"github.com/dockwire/dockwire/client/api"
+	"github.com/dockwire/dockwire/daemon/ingress"
+	"github.com/dockwire/dockwire/engine"
 )
 
 // Config is how a daemon is run. Zero fields mean the defaults that stand
 // beside them.
 type Config struct {
-	Listen      []string // HOST:PORT or unix:///PATH of the control listeners: 127.0.0.1:7420 and the Unix socket in the runtime directory
-	Ingress     []string // HOST:PORT of the listeners for the containers' domains: 127.0.0.1:8420
-	Domain      string   // the base of the containers' domains: localhost
-	StateDir    string   // tokens and build logs: api.DefaultStateDir()
-	Instance    string   // the label of what is ours at the engine: dockwire
-	DockerHost  string   // the engine's address: DOCKER_HOST, the current Docker context, the usual sockets
-	AllowOrigin []string // origins whose pages may call, beside those of localhost
-	AllowHost   []string // names that the control listeners go by, beside localhost
-	AllowGit    []string // HOST[:PORT] and CIDRs that git URLs may lead to though they are not public
-	AllowImage  []string // patterns of images that create takes though build did not make them
-	Builder     string   // auto, buildkit or classic: auto
-	Builds      int      // how many builds run at once: 2
-	BehindProxy bool     // something in front of the control listeners speaks TLS
-	LogFormat   string   // console, json or auto: console on a terminal, JSON otherwise
-	LogLevel    string   // debug, info, warn or error: info
-	Limits      Limits
-	Version     string    // as rpc.discover and the log say it
-	Stderr      io.Writer // where the log goes: os.Stderr
+	Listen         []string      // HOST:PORT or unix:///PATH of the control listeners: 127.0.0.1:7420 and the Unix socket in the runtime directory
+	Ingress        []string      // HOST:PORT of the listeners for the containers' domains: 127.0.0.1:8420
+	Domain         string        // the base of the containers' domains: localhost
+	StateDir       string        // tokens and build logs: api.DefaultStateDir()
+	Instance       string        // the label of what is ours at the engine: dockwire
+	DockerHost     string        // the engine's address: DOCKER_HOST, the current Docker context, the usual sockets
+	AllowOrigin    []string      // origins whose pages may call, beside those of localhost
+	AllowHost      []string      // names that the control listeners go by, beside localhost
+	AllowGit       []string      // HOST[:PORT] and CIDRs that git URLs may lead to though they are not public
+	AllowImage     []string      // patterns of images that create takes though build did not make them
+	Drain          time.Duration // how long a container that is stopped may finish what it answers: 10 s
+	AccessLog      bool          // a line in the log for each request to a container
+	Builder        string        // auto, buildkit or classic: auto
+	Builds         int           // how many builds run at once: 2
+	GitCredentials string        // file of logins for private git repositories, as git credential-store keeps it
+	KeepBuilds     int           // how many builds of an image are kept, besides those that containers use: 5
+	KeepCache      int64         // bytes of the engine's build cache that are kept; 0 leaves it to the engine
+	BuildLimits    BuildLimits
+	MinFree        int64    // bytes of a disk that builds and pulls leave free: 1 GiB, or 5 % of a small disk
+	Firewall       string   // auto, manage, check or off: auto
+	StrictRuntime  string   // the runtime of strict containers: the engine's default
+	TLSCert        string   // file of the certificates that the control listeners show, but for Unix sockets: they speak in clear
+	TLSKey         string   // file of their key
+	PublicHost     string   // the name that the control listeners go by from elsewhere
+	IngressTLS     []string // HOST:PORT of the listeners for the containers' domains that speak TLS: none
+	IngressCert    string   // file of the certificates that those show, a wildcard's as a rule
+	IngressKey     string   // file of their key
+	ACME           bool     // get certificates for PublicHost and the containers' domains, and agree to the authority's terms
+	ACMEEmail      string   // where the authority writes to
+	ACMEDirectory  string   // the authority: Let's Encrypt
+	ACMERoots      string   // file of certificates that the authority's own server may have, beside the system's
+	BehindProxy    bool     // something in front of the control listeners speaks TLS
+	LogFormat      string   // console, json or auto: console on a terminal, JSON otherwise
+	LogLevel       string   // debug, info, warn or error: info
+	Limits         Limits
+	Version        string    // as rpc.discover and the log say it
+	Stderr         io.Writer // where the log goes: os.Stderr
 }
+
+// BuildLimits bound what a build can use up.
+type BuildLimits = engine.BuildLimits
 
 // Limits bound what callers can use up. Sizes are bytes; zero fields mean the
 // defaults of package rpc.
@@ -43,21 +71,27 @@ type Limits struct {
 	MaxCalls, MaxStreams       int // per connection
 	MaxQueue, MaxQueueTotal    int64
 	MaxConnections             int
+	MaxUpgraded                int // WebSockets of all containers: 10,000
 	WriteTimeout, PingInterval time.Duration
 }
 
-// withDefaults fills the fields that are zero.
+// defaultListen is Listen where nothing else is said.
+func defaultListen() []string {
+	return []string{api.DefaultAddress, "unix://" + api.SocketPaths()[0]}
+}
+
+// defaultIngress is Ingress where nothing else is said.
+func defaultIngress() []string { return []string{"127.0.0.1:8420"} }
+
+// withDefaults fills the fields that are zero, but for the listeners: listen
+// knows whether those are open already.
 func (c Config) withDefaults() Config {
-	if len(c.Listen) == 0 {
-		c.Listen = []string{"127.0.0.1:7420", "unix://" + api.SocketPaths()[0]}
-	}
-	if len(c.Ingress) == 0 {
-		c.Ingress = []string{"127.0.0.1:8420"}
-	}
 	c.Domain = strings.ToLower(strings.Trim(cmp.Or(c.Domain, "localhost"), "."))
 	c.StateDir = cmp.Or(c.StateDir, api.DefaultStateDir())
 	c.Instance = cmp.Or(c.Instance, "dockwire")
 	c.Builds = cmp.Or(c.Builds, 2)
+	c.PublicHost = strings.ToLower(strings.TrimSuffix(c.PublicHost, "."))
+	c.Drain = cmp.Or(c.Drain, ingress.DefaultDrain)
 	c.LogFormat = cmp.Or(c.LogFormat, "auto")
 	c.LogLevel = cmp.Or(c.LogLevel, "info")
 	c.Version = cmp.Or(c.Version, "dev")
@@ -72,17 +106,55 @@ func (c Config) check() error {
 	if c.Builds < 1 {
 		return fmt.Errorf("--builds is %d: at least one build has to run at a time", c.Builds)
 	}
+	if c.KeepBuilds < 0 || c.KeepCache < 0 || c.MinFree < 0 || c.BuildLimits.Negative() {
+		return errors.New("--keep-builds, --keep-cache, --min-free and the limits of builds cannot be negative")
+	}
+	if !slices.Contains([]string{"", "auto", "buildkit", "classic"}, c.Builder) {
+		return fmt.Errorf("--builder %s is not known: give auto, buildkit or classic", c.Builder)
+	}
+	if err := c.checkTLS(); err != nil {
+		return err
+	}
 	for _, address := range c.Listen {
 		if strings.HasPrefix(address, "unix://") {
 			continue
 		}
-		host, _, err := net.SplitHostPort(address)
-		if err != nil {
-			return fmt.Errorf("--listen %s is neither HOST:PORT nor unix:///PATH", address)
+		if err := c.checkReach(address); err != nil {
+			return err
 		}
-		if !loopback(host) && !c.BehindProxy {
-			return fmt.Errorf("--listen %s can be reached from other machines, and the token would cross the network in clear: listen on 127.0.0.1, or say with --behind-proxy that something in front speaks TLS", address)
+	}
+	return c.checkAllowed()
+}
+
+// checkAllowed refuses what looks as if it allowed something, and never would.
+func (c Config) checkAllowed() error {
+	for _, origin := range c.AllowOrigin {
+		u, err := url.Parse(origin)
+		if err != nil || u.Host == "" || origin != strings.ToLower(u.Scheme+"://"+u.Host) || strings.Contains(origin, "*") {
+			return fmt.Errorf("--allow-origin %s is not an origin as browsers write it: give SCHEME://HOST or SCHEME://HOST:PORT in lower case, without a path", origin)
 		}
+	}
+	for _, pattern := range c.AllowImage {
+		if _, err := path.Match(pattern, ""); err != nil {
+			return fmt.Errorf("--allow-image %s is not a pattern: a [ has no ], or a \\ nothing behind it", pattern)
+		}
+	}
+	for _, host := range c.AllowHost {
+		if host == "" || strings.ContainsAny(host, "/*@ ") {
+			return fmt.Errorf("--allow-host %s is not a host name: give one without scheme, path and *", host)
+		}
+	}
+	return nil
+}
+
+// checkReach refuses a control listener that others could listen to.
+func (c Config) checkReach(address string) error {
+	host, _, err := net.SplitHostPort(address)
+	if err != nil {
+		return fmt.Errorf("--listen %s is neither HOST:PORT nor unix:///PATH", address)
+	}
+	if !loopback(host) && c.TLSCert == "" && !(c.ACME && c.PublicHost != "") && !c.BehindProxy {
+		return fmt.Errorf("--listen %s can be reached from other machines, and the token would cross the network in clear: listen on 127.0.0.1, give --tls-cert and --tls-key, or --public-host and --acme, or say with --behind-proxy that something in front speaks TLS", address)
 	}
 	return nil
 }

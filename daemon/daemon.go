@@ -7,12 +7,13 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"net"
 	"net/http"
 	"os"
 	"path/filepath"
+	"slices"
 	"time"
 
+	systemd "github.com/coreos/go-systemd/v22/daemon"
 	"go.uber.org/zap"
 	"golang.org/x/sync/errgroup"
 
@@ -32,12 +33,15 @@ type Daemon struct {
 	cfg     Config
 	methods methodTable
 	log     *zap.Logger
+	audit   *zap.Logger
 	engine  *engine.Engine
 	builds  *builds.Jobs
 	order   *orderer
 	rpc     *rpc.Server
 	ingress *ingress.Ingress
-	guard   *access.Guard
+	tokens  *access.Tokens
+
+	certificates *certificates
 }
 
 // Run runs a daemon until ctx ends, then ends it in order: no more connections,
@@ -71,21 +75,24 @@ func Run(ctx context.Context, cfg Config) error {
 }
 
 func newDaemon(cfg Config, log *zap.Logger, lns *listeners) (*Daemon, error) {
-	d := &Daemon{cfg: cfg, methods: allMethods(), log: log, order: newOrderer()}
-	token, err := access.AdminToken(api.TokenFile(cfg.StateDir))
+	d := &Daemon{cfg: cfg, methods: allMethods(), log: log, audit: log.Named("audit"), order: newOrderer()}
+	d.ingress = ingress.New(d.ingressOptions())
+	var err error
+	if d.certificates, err = openCertificates(cfg, lns, d.ingress.Knows, log); err != nil {
+		return nil, err
+	}
+	d.tokens, err = access.OpenTokens(cfg.StateDir, api.TokenFile(cfg.StateDir), log.Named("access"))
 	if err != nil {
 		return nil, err
 	}
-	d.guard = &access.Guard{Token: token, Hosts: cfg.AllowHost, Origins: cfg.AllowOrigin}
 	clones := filepath.Join(cfg.StateDir, "clones")
 	if err := os.MkdirAll(clones, 0o700); err != nil {
 		return nil, fmt.Errorf("make the directory of the clones: %w", err)
 	}
-	d.engine, err = engine.New(engine.Config{
-		Host: cfg.DockerHost, Instance: cfg.Instance, Base: cfg.Domain, Ingress: lns.ingressURL(cfg.Domain),
-		AllowImages: cfg.AllowImage, AllowGit: cfg.AllowGit, Builder: cfg.Builder,
-		TempDir: clones, Log: log.Named("engine"),
-	})
+	settings := cfg.engine()
+	settings.Ingress, settings.TempDir, settings.Log = lns.ingressURL(cfg.Domain), clones, log.Named("engine")
+	settings.Router = d.ingress
+	d.engine, err = engine.New(settings)
 	if err != nil {
 		return nil, err
 	}
@@ -93,9 +100,32 @@ func newDaemon(cfg Config, log *zap.Logger, lns *listeners) (*Daemon, error) {
 	if err != nil {
 		return nil, errors.Join(err, d.engine.Close())
 	}
-	d.ingress = ingress.New(d.engine, log.Named("ingress"))
 	d.rpc = rpc.NewServer(d.rpcOptions())
 	return d, nil
+}
+
+// engine says how the engine is driven, as far as the configuration decides it.
+func (c Config) engine() engine.Config {
+	return engine.Config{
+		Host: c.DockerHost, Instance: c.Instance, Base: c.Domain,
+		AllowImages: c.AllowImage, AllowGit: c.AllowGit, Builder: c.Builder,
+		Firewall: c.Firewall, StrictRuntime: c.StrictRuntime,
+		GitCredentials: c.GitCredentials, KeepBuilds: c.KeepBuilds, KeepCache: c.KeepCache,
+		BuildLimits: c.BuildLimits, MinFree: c.MinFree, Drain: max(0, c.Drain),
+	}
+}
+
+// ingressOptions says how the ingress works.
+func (d *Daemon) ingressOptions() ingress.Options {
+	options := ingress.Options{Drain: d.cfg.Drain, MaxUpgraded: d.cfg.Limits.MaxUpgraded, Log: d.log.Named("ingress")}
+	options.Secured = func(host string) string { return d.certificates.secured(host) }
+	if d.cfg.ACME {
+		options.Challenge = func(w http.ResponseWriter, r *http.Request) bool { return d.certificates.acme.Answer(w, r) }
+	}
+	if d.cfg.AccessLog {
+		options.Access = d.log.Named("access")
+	}
+	return options
 }
 
 func (d *Daemon) rpcOptions() *rpc.Options {
@@ -104,7 +134,7 @@ func (d *Daemon) rpcOptions() *rpc.Options {
 		MaxMessage: l.MaxMessage, MaxAnswer: l.MaxAnswer, MaxBatch: l.MaxBatch, MaxDepth: l.MaxDepth,
 		MaxCalls: l.MaxCalls, MaxStreams: l.MaxStreams, MaxQueue: int(l.MaxQueue), MaxQueueTotal: int(l.MaxQueueTotal),
 		MaxConnections: l.MaxConnections, WriteTimeout: l.WriteTimeout, PingInterval: l.PingInterval,
-		MapError: wireError, Internal: d.logInternal, Done: d.audit,
+		MapError: wireError, Internal: d.logInternal, Done: d.auditCall,
 	}
 }
 
@@ -112,41 +142,53 @@ func (d *Daemon) rpcOptions() *rpc.Options {
 func (d *Daemon) serve(ctx context.Context, lns *listeners) error {
 	group, running := errgroup.WithContext(ctx)
 	var servers []*http.Server
-	start := func(server *http.Server, ln net.Listener) {
+	start := func(server *http.Server, serve func() error) {
 		servers = append(servers, server)
 		group.Go(func() error {
-			if err := server.Serve(ln); !errors.Is(err, http.ErrServerClosed) {
+			if err := serve(); !errors.Is(err, http.ErrServerClosed) {
 				return err
 			}
 			return nil
 		})
 	}
 	for _, ln := range lns.control {
-		guard := d.guard
-		if ln.Addr().Network() == "unix" {
-			guard = nil
+		c := &control{daemon: d}
+		if ln.Addr().Network() != "unix" {
+			c.guard = d.guard()
+			ln = d.encrypted(ln)
 		}
-		start((&control{daemon: d, guard: guard}).server(), ln)
+		server := c.server()
+		start(server, func() error { return server.Serve(ln) })
 	}
 	for _, ln := range lns.ingress {
-		start(d.ingress.Server(), ln)
+		server := d.ingress.Server()
+		start(server, func() error { return server.Serve(ln) })
+	}
+	for _, ln := range lns.secure {
+		server := d.ingress.Server()
+		server.TLSConfig = d.certificates.forIngress()
+		start(server, func() error { return server.ServeTLS(ln, "", "") })
 	}
 	engineCtx, stopEngine := context.WithCancel(context.WithoutCancel(ctx))
 	defer stopEngine()
 	group.Go(func() error { return ignoreCancel(d.engine.Run(engineCtx)) })
+	group.Go(func() error { return d.tokens.Watch(engineCtx) })
+	group.Go(func() error { return d.watchdog(engineCtx) })
 	group.Go(func() error {
 		<-running.Done()
 		defer stopEngine() // last: what ends before it still needs the engine
 		return d.shutdown(context.WithoutCancel(ctx), servers)
 	})
-	d.log.Info("ready", zap.Strings("listen", urls("ws", lns.control)), zap.Strings("ingress", urls("http", lns.ingress)),
+	d.log.Info("ready", zap.Strings("listen", urls(d.scheme(), lns.control)), zap.Strings("ingress", append(urls("http", lns.ingress), urls("https", lns.secure)...)),
 		zap.String("instance", d.cfg.Instance), zap.String("version", d.cfg.Version))
+	d.tell(systemd.SdNotifyReady)
 	err := group.Wait()
 	return errors.Join(err, d.engine.Close())
 }
 
 func (d *Daemon) shutdown(ctx context.Context, servers []*http.Server) error {
 	d.log.Info("ending")
+	d.tell(systemd.SdNotifyStopping)
 	ctx, cancel := context.WithTimeout(ctx, shutdownTime)
 	defer cancel()
 	var closing errgroup.Group
@@ -155,10 +197,20 @@ func (d *Daemon) shutdown(ctx context.Context, servers []*http.Server) error {
 	}
 	closing.Go(func() error { return d.rpc.Shutdown(ctx) })
 	closing.Go(func() error { return d.builds.Close(ctx) })
+	closing.Go(func() error { d.ingress.Shutdown(ctx); return nil })
 	err := closing.Wait()
-	d.ingress.Close()
+	d.certificates.close()
 	d.log.Info("ended", zap.Error(err))
 	return err
+}
+
+// guard checks the callers of a control listener that is no Unix socket.
+func (d *Daemon) guard() *access.Guard {
+	hosts := d.cfg.AllowHost
+	if d.cfg.PublicHost != "" {
+		hosts = append(slices.Clone(hosts), d.cfg.PublicHost)
+	}
+	return &access.Guard{Tokens: d.tokens, Hosts: hosts, Origins: d.cfg.AllowOrigin, BehindProxy: d.cfg.BehindProxy}
 }
 
 func ignoreCancel(err error) error {

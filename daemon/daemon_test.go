@@ -188,7 +188,7 @@ func TestABuildIsJoinedTakenUpAndReadAgain(t *testing.T) {
 func TestOtherHTTPGetsNothingWorthReading(t *testing.T) {
 	d := runDaemon(t)
 	base := "http" + strings.TrimPrefix(d.URL, "ws")
-	for path, want := range map[string]int{"/": 401, "/rpc": 401, "/metrics": 404, "/x": 404, "/healthz": 200} {
+	for path, want := range map[string]int{"/": 200, "/rpc": 401, "/metrics": 401, "/x": 404, "/healthz": 200} {
 		resp, err := http.Get(base + path)
 		if err != nil {
 			t.Fatal(err)

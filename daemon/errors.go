@@ -67,9 +67,9 @@ func methodNotFound(format string, args ...any) error {
 	return api.NewError(api.CodeMethodNotFound, fmt.Sprintf(format, args...), api.ErrorData{})
 }
 
-func forbidden(method, scope string) error {
-	return api.NewError(api.CodeForbidden, fmt.Sprintf("%s needs a token of the scope %s", method, scope),
-		api.ErrorData{Method: method, Scope: scope})
+// forbidden refuses the call.
+func (c *call) forbidden(reason string) *api.Error {
+	return api.NewError(api.CodeForbidden, reason, api.ErrorData{Method: clip(c.Method()), Scope: c.method.scope.String()})
 }
 
 func invalidParam(param, reason string) error {

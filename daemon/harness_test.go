@@ -19,6 +19,7 @@ import (
 	"github.com/gorilla/websocket"
 
 	"github.com/dockwire/dockwire/client/api"
+	"github.com/dockwire/dockwire/daemon/access"
 	"github.com/dockwire/dockwire/engine/enginetest"
 	"github.com/dockwire/dockwire/engine/git/gittest"
 )
@@ -33,6 +34,8 @@ type testDaemon struct {
 	Ingress  string
 	Token    string
 	Instance string
+	StateDir string
+	log      *readyWatch
 	stop     func()
 }
 
@@ -51,7 +54,7 @@ func runDaemon(t *testing.T, change ...func(*Config)) *testDaemon {
 	ctx, cancel := context.WithCancel(context.Background())
 	ended := make(chan error, 1)
 	go func() { ended <- Run(ctx, cfg) }()
-	d := &testDaemon{t: t, Instance: cfg.Instance}
+	d := &testDaemon{t: t, Instance: cfg.Instance, StateDir: cfg.StateDir, log: log}
 	d.stop = sync.OnceFunc(func() {
 		cancel()
 		select {
@@ -94,6 +97,13 @@ type readyLine struct {
 	Listen, Ingress []string
 }
 
+// Log gives all that the daemon has logged so far.
+func (w *readyWatch) Log() string {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.all.String()
+}
+
 // readyWatch is where a daemon logs; it waits for the line that says where the
 // daemon listens.
 type readyWatch struct {
@@ -123,14 +133,21 @@ func (w *readyWatch) Write(p []byte) (int, error) {
 
 // wire is a connection that speaks as a person with wscat would.
 type wire struct {
-	t  *testing.T
-	ws *websocket.Conn
-	id int
+	t    *testing.T
+	ws   *websocket.Conn
+	id   int
+	seen bytes.Buffer // all that was read
 }
 
 func (d *testDaemon) dial() *wire {
 	d.t.Helper()
-	ws, resp, err := websocket.DefaultDialer.Dial(d.URL, http.Header{"Authorization": {"Bearer " + d.Token}})
+	return d.dialAs(d.Token)
+}
+
+// dialAs connects with another token than the admin's.
+func (d *testDaemon) dialAs(token string) *wire {
+	d.t.Helper()
+	ws, resp, err := websocket.DefaultDialer.Dial(d.URL, http.Header{"Authorization": {"Bearer " + token}})
 	if err != nil {
 		if resp != nil {
 			body, _ := io.ReadAll(resp.Body)
@@ -140,6 +157,16 @@ func (d *testDaemon) dial() *wire {
 	}
 	d.t.Cleanup(func() { ws.Close() })
 	return &wire{t: d.t, ws: ws}
+}
+
+// makeToken makes a token as the command does.
+func (d *testDaemon) makeToken(scope access.Scope, names ...string) (access.Token, string) {
+	d.t.Helper()
+	token, secret, err := access.CreateToken(d.StateDir, scope, names, time.Time{})
+	if err != nil {
+		d.t.Fatal(err)
+	}
+	return token, secret
 }
 
 // frame is whatever the daemon may send.
@@ -177,6 +204,7 @@ func (w *wire) read() []byte {
 	if err != nil {
 		w.t.Fatal(err)
 	}
+	w.seen.Write(data)
 	return data
 }
 

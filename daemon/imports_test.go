@@ -13,13 +13,14 @@ const module = "github.com/dockwire/dockwire/"
 // mayImport says which packages of ours those at or below a path may import,
 // besides what lies at or below that path itself.
 var mayImport = map[string][]string{
-	"cmd":        {"daemon", "client", "client/api"},
+	"cmd":        {"daemon", "daemon/access", "client", "client/api"},
 	"daemon":     {"rpc", "engine", "client/api"},
 	"client":     {"rpc", "client/api"},
 	"client/api": {},
 	"engine":     {"client/api"},
 	"rpc":        {},
 	"examples":   {},
+	"deploy":     {},
 }
 
 // onlyIn says where packages of others may be imported, tests included.

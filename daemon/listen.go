@@ -6,6 +6,7 @@ import (
 	"net"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"syscall"
 	"time"
@@ -15,26 +16,60 @@ import (
 type listeners struct {
 	control []net.Listener
 	ingress []net.Listener
+	secure  []net.Listener // of the ingress, too: these speak TLS
 }
 
-// listen opens all sockets, or none.
+// listen opens all sockets, or none. Those that systemd has opened for us take
+// the place of the defaults.
 func listen(cfg Config) (*listeners, error) {
-	l := &listeners{}
+	l, err := inherit()
+	if err != nil {
+		return nil, err
+	}
+	if len(l.control) == 0 && len(cfg.Listen) == 0 {
+		cfg.Listen = defaultListen()
+	}
+	if len(l.ingress) == 0 && len(cfg.Ingress) == 0 {
+		cfg.Ingress = defaultIngress()
+	}
+	if err := l.open(cfg); err != nil {
+		return nil, errors.Join(err, l.close())
+	}
+	return l, nil
+}
+
+// open opens what the configuration says, beside what is open already.
+func (l *listeners) open(cfg Config) error {
+	for _, ln := range l.control {
+		if ln.Addr().Network() == "unix" {
+			continue
+		}
+		if err := cfg.checkReach(ln.Addr().String()); err != nil {
+			return err
+		}
+	}
 	for _, address := range cfg.Listen {
 		ln, err := listenControl(address)
 		if err != nil {
-			return nil, errors.Join(err, l.close())
+			return err
 		}
 		l.control = append(l.control, ln)
 	}
 	for _, address := range cfg.Ingress {
 		ln, err := listenTCP("--ingress", address)
 		if err != nil {
-			return nil, errors.Join(err, l.close())
+			return err
 		}
 		l.ingress = append(l.ingress, ln)
 	}
-	return l, nil
+	for _, address := range cfg.IngressTLS {
+		ln, err := listenTCP("--ingress-tls", address)
+		if err != nil {
+			return err
+		}
+		l.secure = append(l.secure, ln)
+	}
+	return nil
 }
 
 func listenControl(address string) (net.Listener, error) {
@@ -90,7 +125,7 @@ func removeSocket(path string) error {
 
 func (l *listeners) close() error {
 	var errs []error
-	for _, ln := range append(l.control, l.ingress...) {
+	for _, ln := range slices.Concat(l.control, l.ingress, l.secure) {
 		errs = append(errs, ln.Close())
 	}
 	return errors.Join(errs...)
@@ -112,10 +147,25 @@ func urls(scheme string, lns []net.Listener) []string {
 // ingressURL gives the URL that the containers' own are made from: its host is
 // put in place of the base domain's.
 func (l *listeners) ingressURL(base string) string {
-	for _, ln := range l.ingress {
-		if addr, ok := ln.Addr().(*net.TCPAddr); ok {
-			return fmt.Sprintf("http://%s:%d", base, addr.Port)
-		}
+	switch {
+	case len(l.secure) > 0:
+		return "https://" + base + portOf(l.secure[0], 443)
+	case len(l.ingress) > 0:
+		return "http://" + base + portOf(l.ingress[0], 80)
 	}
 	return ""
+}
+
+// challenged gives the addresses at which an ACME authority may ask whether a
+// name is ours, in clear and over TLS, as far as there are any.
+func (l *listeners) challenged() (clear, secure net.Addr) {
+	if len(l.ingress) > 0 {
+		clear = l.ingress[0].Addr()
+	}
+	for _, ln := range slices.Concat(l.secure, l.control) {
+		if ln.Addr().Network() == "tcp" {
+			return clear, ln.Addr()
+		}
+	}
+	return clear, nil
 }

@@ -4,13 +4,16 @@ import (
 	"crypto/rand"
 	"encoding/hex"
 	"fmt"
+	"net/http"
 	"os"
+	"strings"
 	"time"
 
 	"go.uber.org/zap"
 	"go.uber.org/zap/zapcore"
 	"golang.org/x/term"
 
+	"github.com/dockwire/dockwire/daemon/access"
 	"github.com/dockwire/dockwire/rpc"
 )
 
@@ -55,7 +58,7 @@ func (d *Daemon) logInternal(c *rpc.Call, err error, stack []byte) string {
 	ref := newRef()
 	fields := []zap.Field{zap.String("ref", ref), zap.Error(err)}
 	if c != nil {
-		fields = append(fields, zap.String("method", c.Method()))
+		fields = append(fields, zap.String("method", clip(c.Method())))
 	}
 	if stack != nil {
 		fields = append(fields, zap.ByteString("stack", stack))
@@ -64,12 +67,32 @@ func (d *Daemon) logInternal(c *rpc.Call, err error, stack []byte) string {
 	return ref
 }
 
-// audit writes one line for each call: who did what, and how it ended. No
-// parameters, since there may be secrets among them.
-func (d *Daemon) audit(c *rpc.Call, err *rpc.Error, took time.Duration) {
+// auditCall writes one line for each call, a stream's at its end: who did what
+// to what, and how it ended. No parameters but the name, since there may be
+// secrets among them.
+func (d *Daemon) auditCall(c *rpc.Call, err *rpc.Error, took time.Duration) {
+	s := c.Handler().(*session)
+	method, name := d.methods.subject(c)
 	code := 0
 	if err != nil {
 		code = err.Code
 	}
-	d.log.Info("call", zap.String("method", c.Method()), zap.Int("code", code), zap.Duration("took", took))
+	d.audit.Info("call", zap.String("peer", s.peer), zap.String("token", s.grant.ID), zap.String("method", method),
+		zap.String("name", name), zap.Int("code", code), zap.Duration("took", took))
+}
+
+// auditRefusal writes a line for a request that was not let in, with what would
+// let it in.
+func (d *Daemon) auditRefusal(r *http.Request, refusal *access.Refusal) {
+	d.audit.Warn("refused", zap.String("peer", peerOf(r)), zap.Int("status", refusal.Status),
+		zap.String("reason", refusal.Reason), zap.String("allow", clip(refusal.Allow)))
+}
+
+// clip shortens what a caller may have made as long as it liked.
+func clip(text string) string {
+	const most = 128
+	if len(text) <= most {
+		return text
+	}
+	return strings.ToValidUTF8(text[:most], "") + "…"
 }

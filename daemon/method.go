@@ -2,6 +2,7 @@ package daemon
 
 import (
 	"context"
+	"encoding/json"
 	"reflect"
 	"strings"
 
@@ -21,6 +22,10 @@ type method struct {
 	event   string     // the notification that it sends while it has not answered; "" if it never streams
 	errors  []api.Code // that it answers, beside those that any method may
 
+	// subject gives the name of what a call with these parameters is about; ""
+	// if they name nothing.
+	subject func(params json.RawMessage) string
+
 	// accept decodes a call and takes its place in the order. It runs on the
 	// goroutine that reads the connection.
 	accept func(*Daemon, *call) (rpc.Job, error)
@@ -32,6 +37,7 @@ func (m *method) ofContainer() bool { return strings.HasPrefix(m.name, "NAME/") 
 // call is a call on its way through the daemon.
 type call struct {
 	*rpc.Call
+	method *method
 	caller access.Caller
 	name   string  // of the container, for a NAME/ method
 	turn   *ticket // for a method that keeps its turn
@@ -45,7 +51,7 @@ type traits[P any] struct {
 	streams bool                            // every call streams
 	follows func(p *P) bool                 // whether this call streams, without an end of its own
 	check   func(d *Daemon, p *P) error     // refuses bad parameters before anything is begun
-	claims  func(name string, p *P) []claim // what a mutating call is about
+	claims  func(name string, p *P) []claim // what a mutating call is about, the first thing first
 	keeps   bool                            // run keeps the turn, in call.turn, and leaves it
 }
 
@@ -55,10 +61,22 @@ type traits[P any] struct {
 func define[P, R any](name string, scope access.Scope, summary string, t traits[P], run func(context.Context, *Daemon, *call, *P) (R, error)) *method {
 	m := &method{name: name, scope: scope, summary: summary, event: t.event, errors: t.errors,
 		params: reflect.TypeFor[P](), result: reflect.TypeFor[R]()}
+	m.subject = func(params json.RawMessage) string {
+		p := new(P)
+		if t.claims == nil || rpc.DecodeParams(params, p) != nil {
+			return ""
+		}
+		return t.claims("", p)[0].name
+	}
 	m.accept = func(d *Daemon, c *call) (rpc.Job, error) {
 		p := new(P)
 		if err := rpc.DecodeParams(c.Params(), p); err != nil {
 			return rpc.Job{}, err
+		}
+		if t.claims != nil {
+			if err := c.cover(t.claims(c.name, p)...); err != nil {
+				return rpc.Job{}, err
+			}
 		}
 		if t.check != nil {
 			if err := t.check(d, p); err != nil {
@@ -154,6 +172,19 @@ func (t methodTable) lookup(name string) (m *method, container string, err error
 		return nil, "", methodNotFound("containers have no operation %q; rpc.discover lists those there are", verb)
 	}
 	return nil, "", methodNotFound("there is no method %q; rpc.discover lists those there are", name)
+}
+
+// subject says for the audit which method of the table a call was to, and the
+// name of what it was about.
+func (t methodTable) subject(c *rpc.Call) (method, name string) {
+	m, container, err := t.lookup(c.Method())
+	switch {
+	case err != nil:
+		return clip(c.Method()), ""
+	case m.ofContainer():
+		return m.name, clip(container)
+	}
+	return m.name, clip(m.subject(c.Params()))
 }
 
 // methodTable holds the methods by name.

@@ -2,6 +2,7 @@ package daemon
 
 import (
 	"context"
+	"strings"
 
 	"github.com/dockwire/dockwire/client/api"
 	"github.com/dockwire/dockwire/daemon/access"
@@ -27,9 +28,7 @@ func allMethods() methodTable {
 		}, removeImage),
 		define("create", access.Deploy, "Create a container from an image, and start it.", traits[api.CreateParams]{
 			errors: []api.Code{api.CodeNotFound, api.CodeConflict, api.CodeStartFailed},
-			claims: func(_ string, p *api.CreateParams) []claim {
-				return []claim{containerClaim(p.Name), imageClaim(p.Image, classUse)}
-			},
+			claims: createClaims,
 		}, create),
 		define("list", access.Read, "List the containers, or follow how the list changes.", traits[api.ListParams]{
 			event:   api.EventList,
@@ -63,6 +62,7 @@ func allMethods() methodTable {
 		define("NAME/top", access.Read, "Show what the container uses, or follow it.", traits[api.TopParams]{
 			event:   api.EventTop,
 			errors:  []api.Code{api.CodeNotRunning},
+			check:   func(d *Daemon, p *api.TopParams) error { return d.engine.CheckTop(*p) },
 			follows: func(p *api.TopParams) bool { return p.Follow },
 		}, ofLive(top)),
 
@@ -70,24 +70,44 @@ func allMethods() methodTable {
 	)
 }
 
-// The classes of calls that run side by side on one image.
+// The classes of claims that go side by side.
 const (
 	classBuild = "build"
 	classUse   = "use"
+	classFree  = "free" // waits for nothing, and nothing waits for it
 )
 
 func onContainer[P any](name string, _ *P) []claim { return []claim{containerClaim(name)} }
+
+func createClaims(_ string, p *api.CreateParams) []claim {
+	claims := []claim{containerClaim(p.Name), imageClaim(p.Image, classUse)}
+	if p.Network != "" {
+		claims = append(claims, claim{"network", p.Network, classFree})
+	}
+	if p.Domain != "" {
+		claims = append(claims, claim{"domain", p.Domain, classFree})
+	}
+	for _, volume := range p.Volumes {
+		name, _, _ := strings.Cut(volume, ":")
+		claims = append(claims, claim{"volume", name, classFree})
+	}
+	return claims
+}
 
 func create(ctx context.Context, d *Daemon, c *call, p *api.CreateParams) (api.Container, error) {
 	return d.engine.Create(ctx, *p, c.caller.ID)
 }
 
-func remove(ctx context.Context, d *Daemon, _ *call, p *api.RemoveParams) (api.Container, error) {
+func remove(ctx context.Context, d *Daemon, c *call, p *api.RemoveParams) (api.Container, error) {
+	if err := d.coverVolumes(ctx, c, p); err != nil {
+		return api.Container{}, err
+	}
 	return d.engine.Remove(ctx, p.Name, p.Volumes)
 }
 
-func images(ctx context.Context, d *Daemon, _ *call, _ *api.NoParams) ([]api.Image, error) {
-	return d.engine.Images(ctx)
+func images(ctx context.Context, d *Daemon, c *call, _ *api.NoParams) ([]api.Image, error) {
+	all, err := d.engine.Images(ctx)
+	return c.seenImages(all), err
 }
 
 func removeImage(ctx context.Context, d *Daemon, _ *call, p *api.RemoveImageParams) (api.Image, error) {
@@ -98,7 +118,8 @@ func list(ctx context.Context, d *Daemon, c *call, p *api.ListParams) ([]api.Con
 	if p.Follow {
 		return nil, d.followList(ctx, c)
 	}
-	return d.engine.Containers(ctx)
+	all, err := d.engine.Containers(ctx)
+	return c.seenContainers(all), err
 }
 
 func diff(ctx context.Context, d *Daemon, c *call, p *api.DiffParams) ([]api.Change, error) {
@@ -106,7 +127,8 @@ func diff(ctx context.Context, d *Daemon, c *call, p *api.DiffParams) ([]api.Cha
 }
 
 func image(ctx context.Context, d *Daemon, c *call, _ *api.NoParams) (api.Image, error) {
-	return d.engine.Image(ctx, c.name)
+	found, err := d.engine.Image(ctx, c.name)
+	return c.seenImage(found), err
 }
 
 func inspect(ctx context.Context, d *Daemon, c *call, _ *api.NoParams) (api.Inspect, error) {
@@ -116,6 +138,8 @@ func inspect(ctx context.Context, d *Daemon, c *call, _ *api.NoParams) (api.Insp
 			doc.Configuration.Environment[key] = nil
 		}
 	}
+	doc.ImageDetails = c.seenImage(doc.ImageDetails)
+	doc.Pool = seen(c.caller, d.ingress.Pool(doc.Domain), func(m api.PoolMember) string { return m.Name })
 	return doc, err
 }
 

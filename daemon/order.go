@@ -6,18 +6,22 @@ import (
 	"sync"
 )
 
-// claim names what a mutating call is about: a container or an image.
+// claim names a thing that a call is about, by which the call's token is held
+// against its patterns of names, and the call takes its place in the order.
 //
 // Calls whose claims meet run one after another, in the order in which they
 // entered. Neighbours of the same class, if they have one, run side by side:
 // two builds of an image (the second joins or is refused) and two creates from
-// it, but never a create before the build that was asked for first.
+// it, but never a create before the build that was asked for first. Claims of
+// the class classFree wait for nothing.
 type claim struct {
-	key   string
-	class string
+	kind, name string // a container, an image, a volume, a network or a domain
+	class      string
 }
 
-func containerClaim(name string) claim { return claim{key: "container " + name} }
+func (c claim) key() string { return c.kind + " " + c.name }
+
+func containerClaim(name string) claim { return claim{kind: "container", name: name} }
 
 // orderer makes the calls that name the same thing run in order. A ticket
 // enters all its queues in one step, so that no two tickets wait for each
@@ -42,11 +46,12 @@ func newOrderer() *orderer {
 
 // enter takes a place behind all that entered before. It does not block.
 func (o *orderer) enter(claims ...claim) *ticket {
+	claims = slices.DeleteFunc(claims, func(c claim) bool { return c.class == classFree })
 	t := &ticket{order: o, claims: claims, ready: make(chan struct{})}
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	for _, c := range claims {
-		o.queues[c.key] = append(o.queues[c.key], t)
+		o.queues[c.key()] = append(o.queues[c.key()], t)
 	}
 	o.call(t)
 	return t
@@ -80,8 +85,8 @@ func (t *ticket) leave() {
 	}
 	t.left = true
 	for _, c := range t.claims {
-		o.remove(c.key, t)
-		for _, next := range o.queues[c.key] {
+		o.remove(c.key(), t)
+		for _, next := range o.queues[c.key()] {
 			o.call(next)
 		}
 	}
@@ -114,11 +119,11 @@ func (o *orderer) call(t *ticket) {
 // first says whether nothing stands before t in the queue of c that t has to
 // wait for.
 func (o *orderer) first(c claim, t *ticket) bool {
-	for _, before := range o.queues[c.key] {
+	for _, before := range o.queues[c.key()] {
 		if before == t {
 			return true
 		}
-		if c.class == "" || before.class(c.key) != c.class {
+		if c.class == "" || before.class(c.key()) != c.class {
 			return false
 		}
 	}
@@ -127,7 +132,7 @@ func (o *orderer) first(c claim, t *ticket) bool {
 
 func (t *ticket) class(key string) string {
 	for _, c := range t.claims {
-		if c.key == key {
+		if c.key() == key {
 			return c.class
 		}
 	}

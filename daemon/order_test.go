@@ -20,7 +20,7 @@ func isReady(t *ticket) bool {
 
 func TestTicketsOfOneKeyTakeTurns(t *testing.T) {
 	o := newOrderer()
-	first, second, third := o.enter(claim{key: "a"}), o.enter(claim{key: "a"}), o.enter(claim{key: "a"})
+	first, second, third := o.enter(claim{name: "a"}), o.enter(claim{name: "a"}), o.enter(claim{name: "a"})
 	if !isReady(first) || isReady(second) || isReady(third) {
 		t.Fatal("only the first may be ready")
 	}
@@ -37,7 +37,7 @@ func TestTicketsOfOneKeyTakeTurns(t *testing.T) {
 
 func TestDifferentKeysDoNotWaitForEachOther(t *testing.T) {
 	o := newOrderer()
-	a, b := o.enter(claim{key: "a"}), o.enter(claim{key: "b"})
+	a, b := o.enter(claim{name: "a"}), o.enter(claim{name: "b"})
 	if !isReady(a) || !isReady(b) {
 		t.Fatal("both may run")
 	}
@@ -45,11 +45,11 @@ func TestDifferentKeysDoNotWaitForEachOther(t *testing.T) {
 
 func TestNeighboursOfOneClassRunSideBySide(t *testing.T) {
 	o := newOrderer()
-	build1 := o.enter(claim{"image", "build"})
-	build2 := o.enter(claim{"image", "build"})
-	use1 := o.enter(claim{"image", "use"}, claim{key: "c1"})
-	use2 := o.enter(claim{"image", "use"}, claim{key: "c2"})
-	build3 := o.enter(claim{"image", "build"})
+	build1 := o.enter(claim{name: "image", class: "build"})
+	build2 := o.enter(claim{name: "image", class: "build"})
+	use1 := o.enter(claim{name: "image", class: "use"}, claim{name: "c1"})
+	use2 := o.enter(claim{name: "image", class: "use"}, claim{name: "c2"})
+	build3 := o.enter(claim{name: "image", class: "build"})
 	if !isReady(build1) || !isReady(build2) || isReady(use1) || isReady(use2) || isReady(build3) {
 		t.Fatal("the two builds run, the others wait")
 	}
@@ -65,7 +65,7 @@ func TestNeighboursOfOneClassRunSideBySide(t *testing.T) {
 
 func TestATicketThatGivesUpLetsTheNextOneIn(t *testing.T) {
 	o := newOrderer()
-	first, second, third := o.enter(claim{key: "a"}), o.enter(claim{key: "a"}), o.enter(claim{key: "a"})
+	first, second, third := o.enter(claim{name: "a"}), o.enter(claim{name: "a"}), o.enter(claim{name: "a"})
 	ctx, cancel := context.WithCancel(context.Background())
 	cancel()
 	if err := second.wait(ctx); !errors.Is(err, context.Canceled) {
@@ -104,7 +104,7 @@ func TestManyTicketsNeverDeadlockAndNeverShare(t *testing.T) {
 				mine = mine[:1+rand.IntN(3)]
 				var claims []claim
 				for _, k := range mine {
-					claims = append(claims, claim{key: k})
+					claims = append(claims, claim{name: k})
 				}
 				ticket := o.enter(claims...)
 				if err := ticket.wait(context.Background()); err != nil {

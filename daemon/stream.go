@@ -1,6 +1,7 @@
 package daemon
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -20,7 +21,7 @@ type stream struct {
 	name  string
 	build string // the build's id, for build/output
 	seq   int64  // of the last line or update that was sent
-	buf   []byte
+	buf   []byte // the frame that is written just now
 }
 
 func newStream(c *call, event, name string) *stream {
@@ -42,20 +43,21 @@ func (s *stream) sendAll(ctx context.Context, chunks iter.Seq2[engine.Chunk, err
 
 // sendChunk sends lines that are encoded already.
 func (s *stream) sendChunk(ctx context.Context, chunk engine.Chunk) error {
-	s.begin(int64(chunk.Count), chunk.Dropped)
-	if s.build != "" {
-		s.string("build", s.build)
-	}
-	if chunk.Count > 0 {
-		s.buf = append(s.buf, `,"lines":[`...)
-		s.buf = append(s.buf, chunk.Lines...)
-		s.buf = append(s.buf, ']')
-	}
-	s.marks(chunk.Gap, chunk.State)
-	if chunk.Cursor != "" {
-		s.string("cursor", chunk.Cursor)
-	}
-	return s.end(ctx)
+	return s.send(ctx, int64(chunk.Count), chunk.Dropped, func() error {
+		if s.build != "" {
+			s.string("build", s.build)
+		}
+		if chunk.Count > 0 {
+			s.buf = append(s.buf, `,"lines":[`...)
+			s.buf = chunk.AppendLines(s.buf)
+			s.buf = append(s.buf, ']')
+		}
+		s.marks(chunk.Gap, chunk.State)
+		if chunk.Cursor != "" {
+			s.string("cursor", chunk.Cursor)
+		}
+		return nil
+	})
 }
 
 // sendUsage sends a sample.
@@ -63,44 +65,71 @@ func (s *stream) sendUsage(ctx context.Context, u engine.UsageUpdate) error {
 	if u.State != "" {
 		return s.sendState(ctx, u.State)
 	}
-	s.begin(1, u.Dropped)
-	return s.value(ctx, "usage", u.Usage)
+	return s.send(ctx, 1, u.Dropped, func() error { return s.value("usage", u.Usage) })
 }
 
 // sendContainers sends containers that changed. Whole says that they are all
 // there are, and that those who followed have missed some that went.
 func (s *stream) sendContainers(ctx context.Context, containers []api.Container, whole bool) error {
-	s.begin(int64(len(containers)), 0)
-	s.marks(whole, "")
-	return s.value(ctx, "containers", containers)
+	return s.send(ctx, int64(len(containers)), 0, func() error {
+		s.marks(whole, "")
+		return s.value("containers", containers)
+	})
 }
 
 // sendState says that the engine is away or back.
 func (s *stream) sendState(ctx context.Context, state string) error {
-	s.begin(0, 0)
-	s.marks(false, state)
-	return s.end(ctx)
+	return s.send(ctx, 0, 0, func() error {
+		s.marks(false, state)
+		return nil
+	})
 }
 
-// begin writes what every notification has. The members of one are written in
-// order; they all go to s.buf, which is used again.
-func (s *stream) begin(count, dropped int64) {
-	s.seq += count + dropped
-	s.buf = append(s.buf[:0], `"seq":`...)
-	s.buf = strconv.AppendInt(s.buf, s.seq, 10)
+// send sends a notification. What every one has is written here, the rest by
+// members, right into the frame when there is room for it.
+func (s *stream) send(ctx context.Context, count, dropped int64, members func() error) error {
+	seq := s.seq + count + dropped
+	var failed error
+	err := s.call.NotifyFunc(ctx, s.event, func(buf []byte) []byte {
+		s.buf = buf
+		s.begin(seq, dropped)
+		failed = members()
+		buf, s.buf = s.buf, nil
+		return buf
+	})
+	if err == nil {
+		s.seq = seq
+	}
+	return cmp.Or(failed, err)
+}
+
+func (s *stream) begin(seq, dropped int64) {
 	if s.name != "" {
-		s.string("name", s.name)
+		s.buf = append(s.buf, `"name":`...)
+		s.buf = append(api.AppendString(s.buf, s.name), ',')
 	}
+	s.number("seq", seq)
 	if dropped > 0 {
-		s.buf = append(s.buf, `,"dropped":`...)
-		s.buf = strconv.AppendInt(s.buf, dropped, 10)
+		s.buf = append(s.buf, ',')
+		s.number("dropped", dropped)
 	}
+}
+
+func (s *stream) number(member string, value int64) {
+	s.buf = append(s.buf, '"')
+	s.buf = append(s.buf, member...)
+	s.buf = append(s.buf, '"', ':')
+	s.buf = strconv.AppendInt(s.buf, value, 10)
+}
+
+func (s *stream) member(name string) {
+	s.buf = append(s.buf, ',', '"')
+	s.buf = append(s.buf, name...)
+	s.buf = append(s.buf, '"', ':')
 }
 
 func (s *stream) string(member, value string) {
-	s.buf = append(s.buf, ',', '"')
-	s.buf = append(s.buf, member...)
-	s.buf = append(s.buf, '"', ':')
+	s.member(member)
 	s.buf = api.AppendString(s.buf, value)
 }
 
@@ -113,20 +142,11 @@ func (s *stream) marks(gap bool, state string) {
 	}
 }
 
-func (s *stream) value(ctx context.Context, member string, value any) error {
+func (s *stream) value(member string, value any) error {
 	data, err := json.Marshal(value)
-	if err != nil {
-		return err
-	}
-	s.buf = append(s.buf, ',', '"')
-	s.buf = append(s.buf, member...)
-	s.buf = append(s.buf, '"', ':')
+	s.member(member)
 	s.buf = append(s.buf, data...)
-	return s.end(ctx)
-}
-
-func (s *stream) end(ctx context.Context) error {
-	return s.call.Notify(ctx, s.event, s.buf)
+	return err
 }
 
 // endOfStream gives the error that ends a stream: with the number of its last
@@ -231,6 +251,7 @@ func (v *listView) send(ctx context.Context, d *Daemon, out *stream) error {
 		}
 	}
 	changed, now, whole := d.engine.Changes(v.version)
+	changed = out.call.seenContainers(changed)
 	v.version = now
 	gap := whole && v.begun
 	for first := !v.begun; first || len(changed) > 0; first = false {

@@ -2,14 +2,25 @@ package engine
 
 // Chunk is what one notification of a stream of lines carries.
 type Chunk struct {
-	Lines   []byte // the lines as JSON, a comma between two; valid until the next chunk is asked for
-	Count   int    // how many lines there are
-	Dropped int64  // lines left out just before these
-	Gap     bool   // lines are missing just before these, nobody knows how many
-	State   string // api.StreamPaused or api.StreamResumed, without lines; else ""
-	Cursor  string // goes on after the last of the lines
+	Lines   [][]byte // the lines as JSON, or runs of them with a comma between two; valid until the next chunk is asked for
+	Count   int      // how many lines there are
+	Dropped int64    // lines left out just before these
+	Gap     bool     // lines are missing just before these, nobody knows how many
+	State   string   // api.StreamPaused or api.StreamResumed, without lines; else ""
+	Cursor  string   // goes on after the last of the lines
+}
+
+// AppendLines appends the lines as JSON, a comma between two.
+func (c *Chunk) AppendLines(buf []byte) []byte {
+	for i, run := range c.Lines {
+		if i > 0 {
+			buf = append(buf, ',')
+		}
+		buf = append(buf, run...)
+	}
+	return buf
 }
 
 // MaxChunk is how many bytes of lines go into a chunk, but for a single line
 // that is longer.
-const MaxChunk = 64 << 10
+const MaxChunk = 32 << 10

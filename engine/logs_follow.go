@@ -65,7 +65,8 @@ type follower struct {
 	yield  func(Chunk) bool
 	paused bool // the caller was told so last
 	chunk  Chunk
-	buf    []byte
+	size   int  // bytes of the chunk's lines, commas included
+	slab   slab // where lines of the history are encoded; those of the hub are already
 }
 
 func (f *follower) run(ctx context.Context) error {
@@ -109,16 +110,16 @@ func (f *follower) expired() bool { return f.until != 0 && time.Now().UnixNano()
 // history hands out the wanted lines up to the end of the log.
 func (f *follower) history(ctx context.Context) error {
 	err := f.hub.e.readLog(ctx, f.logQuery, func(line logLine, _ position) error {
-		f.buf = line.line().AppendJSON(f.buf[:0])
 		if err := f.tell(false); err != nil {
 			return err
 		}
-		if !f.fits(f.buf) {
+		encoded := f.slab.encode(line)
+		if !f.fits(encoded) {
 			if err := f.flush(); err != nil {
 				return err
 			}
 		}
-		f.add(f.buf)
+		f.add(encoded)
 		return nil
 	})
 	if errors.Is(err, errLeft) {
@@ -127,6 +128,7 @@ func (f *follower) history(ctx context.Context) error {
 	if flushed := f.flush(); flushed != nil {
 		return flushed
 	}
+	f.slab = nil
 	if err == nil {
 		err = f.tell(false)
 	}
@@ -207,15 +209,13 @@ func (f *follower) takeOne(line *ringEntry) bool {
 // fits says whether a line can be added to the chunk. One that is longer than a
 // chunk goes alone.
 func (f *follower) fits(line []byte) bool {
-	return f.chunk.Count == 0 || len(f.chunk.Lines)+len(",")+len(line) <= MaxChunk
+	return f.chunk.Count == 0 || f.size+len(",")+len(line) <= MaxChunk
 }
 
 func (f *follower) add(line []byte) {
-	if f.chunk.Count > 0 {
-		f.chunk.Lines = append(f.chunk.Lines, ',')
-	}
-	f.chunk.Lines = append(f.chunk.Lines, line...)
+	f.chunk.Lines = append(f.chunk.Lines, line)
 	f.chunk.Count++
+	f.size += len(line) + len(",")
 }
 
 // flush hands out the chunk, if there are lines in it.
@@ -225,10 +225,12 @@ func (f *follower) flush() error {
 	}
 	f.chunk.Gap, f.gap = f.gap, false
 	f.chunk.Cursor = encodeCursor(f.id, f.pos)
-	if !f.yield(f.chunk) {
+	wanted := f.yield(f.chunk)
+	clear(f.chunk.Lines) // the hub's lines may leave its ring
+	f.chunk, f.size = Chunk{Lines: f.chunk.Lines[:0]}, 0
+	if !wanted {
 		return errLeft
 	}
-	f.chunk = Chunk{Lines: f.chunk.Lines[:0]}
 	return nil
 }
 

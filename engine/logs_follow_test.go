@@ -50,11 +50,11 @@ func (f *fixture) tail(e *Engine, name string, p api.LogsParams) *tailer {
 }
 
 func (w *tailer) take(chunk Chunk, err error) {
-	lines := decode(w.t, chunk.Lines)
+	lines := decode(w.t, chunk.AppendLines(nil))
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	if len(lines) != chunk.Count || len(chunk.Lines) > MaxChunk && chunk.Count > 1 {
-		w.t.Errorf("a chunk of %d lines has %d in %d bytes", chunk.Count, len(lines), len(chunk.Lines))
+	if len(lines) != chunk.Count || len(chunk.AppendLines(nil)) > MaxChunk && chunk.Count > 1 {
+		w.t.Errorf("a chunk of %d lines has %d in %d bytes", chunk.Count, len(lines), len(chunk.AppendLines(nil)))
 	}
 	w.lines = append(w.lines, lines...)
 	w.err = err
@@ -213,7 +213,7 @@ func TestCursorsGoOnExactlyWhereverTheyWereTaken(t *testing.T) {
 			if err != nil {
 				t.Fatalf("after %d lines: %v", len(lines), err)
 			}
-			lines = append(lines, decode(t, chunk.Lines)...)
+			lines = append(lines, decode(t, chunk.AppendLines(nil))...)
 			p.After = chunk.Cursor
 			if rest--; rest < 0 || len(lines) >= n {
 				break
@@ -252,7 +252,7 @@ func TestAStalledFollowerLosesNothingAndSlowsNobody(t *testing.T) {
 				close(stalled)
 				<-resume
 			}
-			if lines = append(lines, decode(t, chunk.Lines)...); len(lines) >= n {
+			if lines = append(lines, decode(t, chunk.AppendLines(nil))...); len(lines) >= n {
 				return
 			}
 		}
@@ -390,7 +390,7 @@ func TestALineReachesItsFollowerAtOnce(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		for _, line := range decode(t, chunk.Lines) {
+		for _, line := range decode(t, chunk.AppendLines(nil)) {
 			delays = append(delays, time.Since(line.Time.Time))
 		}
 		if len(delays) > 50 {

@@ -33,8 +33,9 @@ type hub struct {
 	changed chan struct{} // closed and replaced when there is something new
 	fresh   bool          // there is, and changed is not closed yet
 	started bool
-	paused  bool // the engine is away
-	ended   bool // the container is gone, or err
+	paused  bool               // the engine is away
+	cut     context.CancelFunc // ends the answer that is read; nil if none is
+	ended   bool               // the container is gone, or err
 	err     error
 }
 
@@ -133,7 +134,12 @@ func (h *hub) start(pos position) {
 	h.started, h.ring.before, h.done = true, pos.last, make(chan struct{})
 	go func() {
 		defer close(h.done)
+		watched, unwatch := context.WithCancel(ctx)
+		var watch sync.WaitGroup
+		watch.Go(func() { h.watch(watched) })
 		h.run(ctx, pos)
+		unwatch()
+		watch.Wait()
 	}()
 }
 
@@ -169,6 +175,11 @@ func (h *hub) run(ctx context.Context, pos position) {
 // read puts the lines of one answer of the engine into the ring, and moves pos
 // along. It ends with an error, io.EOF if it is the container that ended.
 func (h *hub) read(ctx context.Context, pos *position, backoff *backoff) error {
+	whole := ctx
+	ctx, cut := context.WithCancel(ctx)
+	defer cut()
+	h.setCut(cut)
+	defer h.setCut(nil)
 	r, gap, err := h.e.openLogAfter(ctx, h.id, *pos, logOptions{follow: true, idle: h.announce})
 	if err != nil {
 		return err
@@ -182,6 +193,9 @@ func (h *hub) read(ctx context.Context, pos *position, backoff *backoff) error {
 		}
 		if err != nil {
 			h.announce()
+			if ctx.Err() != nil && whole.Err() == nil {
+				return errRotated // watch has cut it
+			}
 			return err
 		}
 		backoff.reset()
@@ -213,6 +227,12 @@ func (h *hub) wake() {
 	h.fresh = false
 	close(h.changed)
 	h.changed = make(chan struct{})
+}
+
+func (h *hub) setCut(cut context.CancelFunc) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.cut = cut
 }
 
 func (h *hub) setPaused(paused bool) {

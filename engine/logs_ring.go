@@ -24,7 +24,7 @@ type ring struct {
 	first   int64 // the number of entries[0]
 	before  mark  // the line before entries[0]; zero at the beginning of the log
 	bytes   int
-	slab    []byte
+	slab    slab
 }
 
 // end gives the number that the next line will have.
@@ -39,7 +39,7 @@ func (r *ring) last() mark {
 }
 
 func (r *ring) add(line logLine, pos position, gap bool) {
-	entry := ringEntry{mark: line.mark, text: line.text, json: r.encode(line), pos: pos, gap: gap}
+	entry := ringEntry{mark: line.mark, text: line.text, json: r.slab.encode(line), pos: pos, gap: gap}
 	r.entries = append(r.entries, entry)
 	r.bytes += entry.size()
 	for r.bytes > r.limit && len(r.entries) > 1 {
@@ -52,13 +52,16 @@ func (r *ring) add(line logLine, pos position, gap bool) {
 
 func (e *ringEntry) size() int { return len(e.text) + len(e.json) + ringEach }
 
-func (r *ring) encode(line logLine) []byte {
-	if need := len(line.text) + ringEach; cap(r.slab)-len(r.slab) < need {
-		r.slab = make([]byte, 0, max(need, ringSlab))
+// slab is memory that the JSON of several lines shares.
+type slab []byte
+
+func (s *slab) encode(line logLine) []byte {
+	if need := len(line.text) + ringEach; cap(*s)-len(*s) < need {
+		*s = make([]byte, 0, max(need, ringSlab))
 	}
-	start := len(r.slab)
-	r.slab = line.line().AppendJSON(r.slab)
-	return r.slab[start:len(r.slab):len(r.slab)]
+	start := len(*s)
+	*s = line.line().AppendJSON(*s)
+	return (*s)[start:len(*s):len(*s)]
 }
 
 // from gives the entries from number i on. They never change, so that they can

@@ -28,9 +28,10 @@ type rotationWatch struct {
 	bytes int                   // so many were read
 }
 
-// rotated says whether the line cannot be the next one.
+// rotated says whether the line cannot be the next one: the times of a stream
+// rise.
 func (w *rotationWatch) rotated(line logLine) bool {
-	back := line.time < w.last[line.stream]
+	back := line.time <= w.last[line.stream]
 	leap := w.bytes >= rotationBytes && line.time-w.any >= int64(rotationLeap)
 	if w.any != 0 && (back || leap) {
 		return true

@@ -115,7 +115,7 @@ func (f *fixture) followed(t *testing.T, name string, p api.LogsParams) string {
 		if err != nil {
 			t.Fatal(err)
 		}
-		for _, line := range decode(t, chunk.Lines) {
+		for _, line := range decode(t, chunk.AppendLines(nil)) {
 			all = append(all, line.Text)
 		}
 	}

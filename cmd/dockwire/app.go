@@ -80,7 +80,7 @@ func (a *app) groups() []group {
 		{"Images", []*cobra.Command{a.build(), a.images(), a.removeImage(), a.builds(), a.cancelBuild()}},
 		{"Containers", []*cobra.Command{a.create(), a.list(), a.start(), a.stop(), a.restart(), a.remove()}},
 		{"Watching", []*cobra.Command{a.logs(), a.top(), a.inspect(), a.diff()}},
-		{"The daemon", []*cobra.Command{a.serve(), a.call(), a.token(), a.version()}},
+		{"The daemon", []*cobra.Command{a.serve(), a.doctor(), a.call(), a.token(), a.version()}},
 	}
 }
 

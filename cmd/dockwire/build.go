@@ -1,6 +1,7 @@
 package main
 
 import (
+	"io"
 	"os"
 	"strings"
 
@@ -11,6 +12,7 @@ import (
 func (a *app) build() *cobra.Command {
 	var p api.BuildParams
 	var args []string
+	var credential string
 	cmd := &cobra.Command{
 		Use:   "build NAME URL",
 		Short: "Build an image from a git repository",
@@ -27,6 +29,9 @@ but a lost connection does not.`,
 			if p.Args, err = assignments("--build-arg", args); err != nil {
 				return err
 			}
+			if p.Credential, err = a.credential(credential); err != nil {
+				return err
+			}
 			result, err := a.client.Build(cmd.Context(), p, a.printBuildOutput)
 			return answer(a, result, err, a.printBuild)
 		},
@@ -40,8 +45,42 @@ but a lost connection does not.`,
 	flags.BoolVar(&p.NoCache, "no-cache", false, "build every step anew")
 	flags.BoolVar(&p.Pull, "pull", false, "ask the registry for newer base images")
 	flags.BoolVar(&p.Submodules, "submodules", false, "fetch the repository's submodules too")
+	flags.StringVar(&credential, "credential-file", "", "a `file` that holds the login for a private repository, USERNAME:PASSWORD or a token alone; - reads it from standard input")
 	flags.StringVar(&p.After, "after", "", "go on after this cursor of a build of NAME, whether it runs or has ended")
 	return cmd
+}
+
+// maxCredential is more than any login is long.
+const maxCredential = 4 << 10
+
+// credential reads the login for a repository. It is no flag's value, for others
+// could see that in the list of processes.
+func (a *app) credential(file string) (*api.Credential, error) {
+	if file == "" {
+		return nil, nil
+	}
+	source := a.stdin
+	if file != "-" {
+		f, err := os.Open(file)
+		if err != nil {
+			return nil, err
+		}
+		defer f.Close()
+		source = f
+	}
+	data, err := io.ReadAll(io.LimitReader(source, maxCredential))
+	if err != nil {
+		return nil, err
+	}
+	line, _, _ := strings.Cut(strings.TrimSpace(string(data)), "\n")
+	username, password, found := strings.Cut(strings.TrimSpace(line), ":")
+	if !found {
+		username, password = "", username
+	}
+	if password == "" {
+		return nil, usagef("--credential-file %s: USERNAME:PASSWORD or a token is wanted in its first line", file)
+	}
+	return &api.Credential{Username: username, Password: password}, nil
 }
 
 // assignments reads KEY=VALUE; the value of a KEY alone is that of our own

@@ -7,6 +7,7 @@ import (
 
 	"github.com/dockwire/dockwire/client"
 	"github.com/dockwire/dockwire/client/api"
+	"github.com/dockwire/dockwire/daemon/access"
 )
 
 // The exit codes; the help of the root command says what they mean.
@@ -36,6 +37,8 @@ var exits = []struct {
 	{api.CodeUnavailable, exitUnreachable},
 	{api.CodeNotFound, exitNotFound},
 	{api.CodeMethodNotFound, exitNotFound},
+	{access.ErrNoToken, exitNotFound},
+	{access.ErrNoState, exitNotFound},
 	{api.CodeConflict, exitConflict},
 	{api.CodeBuildFailed, exitBuildFailed},
 	{client.ErrRefused, exitForbidden},

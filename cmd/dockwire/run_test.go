@@ -7,8 +7,6 @@ import (
 	"fmt"
 	"net/http"
 	"net/http/httptest"
-	"os"
-	"path/filepath"
 	"strings"
 	"testing"
 	"time"
@@ -259,21 +257,6 @@ func TestCallPrintsEventsAndTheResult(t *testing.T) {
 	event, result, _ := strings.Cut(stdout, "\n")
 	if code != 0 || !strings.HasPrefix(event, `{"method":"x/output","params":{"id":`) || result != `{"params":[1,"é"]}`+"\n" {
 		t.Errorf("exit %d, %s%s", code, stdout, stderr)
-	}
-}
-
-func TestTokenPrintsTheTokenOfThisMachine(t *testing.T) {
-	dir := t.TempDir()
-	code, stdout, stderr := dockwire(t, "token", "--state-dir", dir)
-	if code != exitNotFound || stdout != "" || !strings.Contains(stderr, dir) {
-		t.Errorf("without a token: exit %d, %q, %q", code, stdout, stderr)
-	}
-	if err := os.WriteFile(filepath.Join(dir, "admin-token"), []byte("dw_secret\n"), 0o600); err != nil {
-		t.Fatal(err)
-	}
-	t.Setenv("DOCKWIRE_STATE_DIR", dir)
-	if code, stdout, _ := dockwire(t, "token"); code != 0 || stdout != "dw_secret\n" {
-		t.Errorf("exit %d, %q", code, stdout)
 	}
 }
 

@@ -1,6 +1,9 @@
 package main
 
 import (
+	"os"
+	"runtime/debug"
+
 	"github.com/dockwire/dockwire/daemon"
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
@@ -26,9 +29,19 @@ flag a comma stands between the values.`,
 		if err := fromEnvironment(flags); err != nil {
 			return err
 		}
+		keepMemorySmall()
 		return daemon.Run(cmd.Context(), cfg)
 	}
 	return cmd
+}
+
+// keepMemorySmall collects garbage twice as often as Go does by itself: the
+// daemon has little that lives long, so that this costs next to nothing, and what
+// many followers of a log leave behind stays small. GOGC says otherwise.
+func keepMemorySmall() {
+	if os.Getenv("GOGC") == "" {
+		debug.SetGCPercent(50)
+	}
 }
 
 func serveFlags(flags *pflag.FlagSet, cfg *daemon.Config) {
@@ -42,10 +55,32 @@ func serveFlags(flags *pflag.FlagSet, cfg *daemon.Config) {
 	flags.StringSliceVar(&cfg.AllowHost, "allow-host", nil, "a host `name` that the daemon may be called by (repeatable)")
 	flags.StringSliceVar(&cfg.AllowGit, "allow-git", nil, "`HOST[:PORT]` or CIDR that git URLs may point to though it is not public (repeatable)")
 	flags.StringSliceVar(&cfg.AllowImage, "allow-image", nil, "a `pattern` of images that containers may be made of though they were not built here (repeatable)")
+	flags.DurationVar(&cfg.Drain, "drain", 0, "how long a container that is stopped may finish what it answers; negative for not at all (default 10s)")
+	flags.BoolVar(&cfg.AccessLog, "access-log", false, "log each request to a container")
 	flags.StringVar(&cfg.Builder, "builder", "", "auto, buildkit or classic (default auto)")
 	flags.IntVar(&cfg.Builds, "builds", 0, "how many builds run at once (default 2)")
+	flags.StringVar(&cfg.GitCredentials, "git-credentials", "", "a `file` of logins for private git repositories, a line https://USERNAME:PASSWORD@HOST each; mode 600")
+	flags.IntVar(&cfg.KeepBuilds, "keep-builds", 0, "how many builds of an image are kept, besides those that containers use (default 5)")
+	flags.Var(sizeFlag(&cfg.KeepCache), "keep-cache", "after a build, prune the engine's build cache, which all of its users share, to this size (default: leave it to the engine)")
+	flags.DurationVar(&cfg.BuildLimits.Time, "build-time", 0, "how long a build may take (default 30m)")
+	flags.Var(sizeFlag(&cfg.BuildLimits.Memory), "build-memory", "the memory of a step of a build (default 2GiB)")
+	flags.Float64Var(&cfg.BuildLimits.CPUs, "build-cpus", 0, "the cores of a step of a build (default 2)")
+	flags.Int64Var(&cfg.BuildLimits.Pids, "build-pids", 0, "the processes and threads of a step of a build (default 2048)")
+	flags.Var(sizeFlag(&cfg.MinFree), "min-free", "what builds and pulls leave free of a disk (default 1GiB, or 5 % of a small disk)")
+	flags.StringVar(&cfg.Firewall, "firewall", "", "auto, manage, check or off: how containers are cut off from this host (default auto: manage where that can be)")
+	flags.StringVar(&cfg.StrictRuntime, "strict-runtime", "", "the `runtime` of strict containers, such as runsc or kata (default the engine's)")
 	flags.StringVar(&cfg.LogFormat, "log-format", "", "console, json or auto: console on a terminal (default auto)")
 	flags.StringVar(&cfg.LogLevel, "log-level", "", "debug, info, warn or error (default info)")
+	flags.StringVar(&cfg.TLSCert, "tls-cert", "", "the `file` of the certificates to show to callers; it is read again when it changes")
+	flags.StringVar(&cfg.TLSKey, "tls-key", "", "the `file` of their key")
+	flags.StringVar(&cfg.PublicHost, "public-host", "", "the `name` that the daemon is called by from elsewhere")
+	flags.StringSliceVar(&cfg.IngressTLS, "ingress-tls", nil, "where HTTPS for the containers comes in, `HOST:PORT` (repeatable)")
+	flags.StringVar(&cfg.IngressCert, "ingress-tls-cert", "", "the `file` of the certificates to show there, a wildcard's as a rule; it is read again when it changes")
+	flags.StringVar(&cfg.IngressKey, "ingress-tls-key", "", "the `file` of their key")
+	flags.BoolVar(&cfg.ACME, "acme", false, "get certificates for --public-host and the containers' domains by ACME, and agree to the terms of the authority")
+	flags.StringVar(&cfg.ACMEEmail, "acme-email", "", "the `address` that the authority writes to")
+	flags.StringVar(&cfg.ACMEDirectory, "acme-directory", "", "the `URL` of the authority (default Let's Encrypt)")
+	flags.StringVar(&cfg.ACMERoots, "acme-roots", "", "a `file` of certificates that the authority's own server may have, beside the system's")
 	flags.BoolVar(&cfg.BehindProxy, "behind-proxy", false, "something in front speaks TLS: allow to listen off loopback without it")
 }
 
@@ -59,6 +94,7 @@ func limitFlags(flags *pflag.FlagSet, limits *daemon.Limits) {
 	flags.Var(sizeFlag(&limits.MaxQueue), "max-queue", "what may wait to be written to a connection (default 4MiB)")
 	flags.Var(sizeFlag(&limits.MaxQueueTotal), "max-queue-total", "what may wait to be written to all connections (default 256MiB)")
 	flags.IntVar(&limits.MaxConnections, "max-connections", 0, "connections (default 10000)")
+	flags.IntVar(&limits.MaxUpgraded, "max-upgraded", 0, "WebSockets that are open to containers (default 10000)")
 	flags.DurationVar(&limits.WriteTimeout, "write-timeout", 0, "how long a write may take without progress (default 10s)")
 	flags.DurationVar(&limits.PingInterval, "ping-interval", 0, "the time between two pings (default 20s)")
 }

@@ -3,70 +3,42 @@
 //
 // All of it is decided before the upgrade to WebSocket, in this order: Host,
 // Origin, token. A refusal says which rule refused, and how to allow what is
-// legitimate.
+// legitimate. A token has a scope and patterns of names; it is made and revoked
+// in the state directory while the daemon runs.
 package access
 
 import (
 	"net/http"
 	"net/url"
+	"slices"
 	"strings"
 )
 
-// Scope is what a token allows. A wider scope allows all that a narrower one
-// does.
-type Scope int
-
-// The scopes. The zero Scope allows nothing, so that what has none cannot be
-// called.
-const (
-	None   Scope = iota
-	Read         // look: list, logs, top …
-	Deploy       // change: build, create, start, remove …
-	Admin        // all, the engine's own documents included
-)
-
-// String gives the name of the scope.
-func (s Scope) String() string {
-	return [...]string{"none", "read", "deploy", "admin"}[s]
-}
-
-// Allows says whether a caller with the scope s may do what needs the scope
-// needed.
-func (s Scope) Allows(needed Scope) bool { return needed != None && s >= needed }
-
-// Caller is who calls.
-type Caller struct {
-	ID    string // of the token, for the log and for what it creates
-	Scope Scope
-}
-
-// Local is the caller on the Unix socket, where file permission decides.
-var Local = Caller{ID: "local", Scope: Admin}
-
 // Guard checks requests. Its fields are not changed once it is in use.
 type Guard struct {
-	Token   Token    // of the admin
-	Hosts   []string // allowed beside localhost, 127.0.0.1 and [::1]
-	Origins []string // allowed beside http://localhost and http://127.0.0.1 on any port
+	Tokens      *Tokens
+	Hosts       []string // allowed beside localhost, 127.0.0.1 and [::1]
+	Origins     []string // allowed beside http://localhost and http://127.0.0.1 on any port
+	BehindProxy bool     // the scheme that a browser sees may be https though the request came in clear
 }
 
 // Refusal is why a request was refused.
 type Refusal struct {
 	Status int    // of HTTP
 	Reason string // a sentence for the caller
-	Allow  string // the flag that would allow it, for the log; "" when none would
+	Allow  string // the flag or command that would allow it, for the log
 }
 
 // Error gives the sentence.
 func (r *Refusal) Error() string { return r.Reason }
 
-// Check says who sent a request, or why it is refused.
-func (g *Guard) Check(r *http.Request) (Caller, *Refusal) {
+// Check says what the sender of a request may do, or why it is refused.
+func (g *Guard) Check(r *http.Request) (*Grant, *Refusal) {
 	if refusal := g.checkHost(r); refusal != nil {
-		return Caller{}, refusal
+		return nil, refusal
 	}
 	if refusal := g.checkOrigin(r); refusal != nil {
-		return Caller{}, refusal
+		return nil, refusal
 	}
 	return g.checkToken(r)
 }
@@ -103,7 +75,7 @@ func (g *Guard) checkOrigin(r *http.Request) *Refusal {
 	if len(origins) == 0 {
 		return nil
 	}
-	if len(origins) == 1 && g.allowsOrigin(origins[0]) {
+	if len(origins) == 1 && (g.allowsOrigin(origins[0]) || g.isOwn(origins[0], r)) {
 		return nil
 	}
 	return &Refusal{
@@ -113,11 +85,11 @@ func (g *Guard) checkOrigin(r *http.Request) *Refusal {
 	}
 }
 
+// allowsOrigin says whether pages of an origin may call. Those of the ingress
+// may not, though their hosts end in localhost: what is deployed is not trusted.
 func (g *Guard) allowsOrigin(origin string) bool {
-	for _, allowed := range g.Origins {
-		if origin == allowed {
-			return true
-		}
+	if slices.Contains(g.Origins, origin) {
+		return true
 	}
 	u, err := url.Parse(origin)
 	if err != nil || u.Scheme != "http" || origin != u.Scheme+"://"+u.Host {
@@ -126,19 +98,32 @@ func (g *Guard) allowsOrigin(origin string) bool {
 	return u.Hostname() == "localhost" || u.Hostname() == "127.0.0.1"
 }
 
-func (g *Guard) checkToken(r *http.Request) (Caller, *Refusal) {
-	token, ok := presented(r)
+// isOwn says whether a page came from the very listener that it calls: the
+// console. The Host is one of ours already.
+func (g *Guard) isOwn(origin string, r *http.Request) bool {
+	scheme, host, ok := strings.Cut(origin, "://")
+	if !ok || host != strings.ToLower(r.Host) {
+		return false
+	}
+	return scheme == "https" && (r.TLS != nil || g.BehindProxy) || scheme == "http" && r.TLS == nil
+}
+
+func (g *Guard) checkToken(r *http.Request) (*Grant, *Refusal) {
+	secret, ok := presented(r)
 	if !ok {
-		return Caller{}, &Refusal{
+		return nil, &Refusal{
 			Status: http.StatusUnauthorized,
 			Reason: "a token is needed: send the header Authorization: Bearer TOKEN, or from a browser the subprotocols jsonrpc and bearer.BASE64URL(TOKEN); dockwire token prints it",
+			Allow:  "dockwire token",
 		}
 	}
-	if !g.Token.equals(token) {
-		return Caller{}, &Refusal{
+	grant := g.Tokens.find(secret)
+	if grant == nil {
+		return nil, &Refusal{
 			Status: http.StatusUnauthorized,
-			Reason: "the token is not valid; dockwire token prints the one that is",
+			Reason: "the token is not valid: it never was, or was revoked, or has expired; dockwire token prints one that is",
+			Allow:  "dockwire token create",
 		}
 	}
-	return Caller{ID: "admin", Scope: Admin}, nil
+	return grant, nil
 }

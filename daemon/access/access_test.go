@@ -1,6 +1,7 @@
 package access
 
 import (
+	"crypto/tls"
 	"encoding/base64"
 	"net/http"
 	"net/http/httptest"
@@ -8,12 +9,15 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+
+	"go.uber.org/zap/zaptest"
 )
 
 func newGuard(t *testing.T) (*Guard, string) {
 	t.Helper()
-	path := filepath.Join(t.TempDir(), "admin-token")
-	token, err := AdminToken(path)
+	dir := t.TempDir()
+	path := filepath.Join(dir, "admin-token")
+	tokens, err := OpenTokens(dir, path, zaptest.NewLogger(t))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -21,7 +25,7 @@ func newGuard(t *testing.T) (*Guard, string) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	guard := &Guard{Token: token, Hosts: []string{"Box.example"}, Origins: []string{"https://app.example"}}
+	guard := &Guard{Tokens: tokens, Hosts: []string{"Box.example"}, Origins: []string{"https://app.example"}}
 	return guard, strings.TrimSpace(string(data))
 }
 
@@ -42,6 +46,7 @@ func TestGuardChecksHostThenOriginThenToken(t *testing.T) {
 		{"localhost", "http://localhost:5173", bearer, ok},
 		{"localhost", "http://127.0.0.1", bearer, ok},
 		{"localhost", "", "bearer " + token, ok},
+		{"box.example:7420", "http://box.example:7420", bearer, ok}, // its own page
 
 		{"", "", bearer, http.StatusForbidden},
 		{"evil.example", "", bearer, http.StatusForbidden},
@@ -60,6 +65,9 @@ func TestGuardChecksHostThenOriginThenToken(t *testing.T) {
 		{"localhost", "http://localhost:1/x", bearer, http.StatusForbidden},
 		{"localhost", "https://app.example.evil.example", bearer, http.StatusForbidden},
 		{"localhost", "https://app.example:444", bearer, http.StatusForbidden},
+		{"box.example:7420", "http://box.example:8420", bearer, http.StatusForbidden}, // an app on another port
+		{"box.example:7420", "https://box.example:7420", bearer, http.StatusForbidden},
+		{"box.example:7420", "http://evil.example:7420", bearer, http.StatusForbidden},
 		{"localhost", "https://evil.example", "", http.StatusForbidden}, // Origin comes before the token
 
 		{"localhost", "", "Bearer " + token + "x", http.StatusUnauthorized},
@@ -75,12 +83,12 @@ func TestGuardChecksHostThenOriginThenToken(t *testing.T) {
 		if test.authorization != "" {
 			r.Header.Set("Authorization", test.authorization)
 		}
-		caller, refusal := guard.Check(r)
+		grant, refusal := guard.Check(r)
 		switch {
 		case test.status == ok && refusal != nil:
 			t.Errorf("%+v is refused: %s", test, refusal.Reason)
-		case test.status == ok && caller.Scope != Admin:
-			t.Errorf("%+v gives the scope %s", test, caller.Scope)
+		case test.status == ok && grant.Scope != Admin:
+			t.Errorf("%+v gives the scope %s", test, grant.Scope)
 		case test.status != ok && (refusal == nil || refusal.Status != test.status):
 			t.Errorf("%+v: refusal %+v", test, refusal)
 		case refusal != nil && strings.Contains(refusal.Reason+refusal.Allow, token):
@@ -117,9 +125,34 @@ func TestTwoOriginsAreOneTooMany(t *testing.T) {
 	}
 }
 
+func TestThePageOfATLSListenerIsItsOwn(t *testing.T) {
+	guard, token := newGuard(t)
+	for _, test := range []struct {
+		tls, proxied bool
+		origin       string
+		want         bool
+	}{
+		{true, false, "https://box.example", true},
+		{true, false, "http://box.example", false},
+		{false, true, "https://box.example", true},
+		{false, false, "https://box.example", false},
+	} {
+		r := httptest.NewRequest("GET", "http://box.example/", nil)
+		r.Header.Set("Authorization", "Bearer "+token)
+		r.Header.Set("Origin", test.origin)
+		if test.tls {
+			r.TLS = &tls.ConnectionState{}
+		}
+		guard.BehindProxy = test.proxied
+		if _, refusal := guard.Check(r); (refusal == nil) != test.want {
+			t.Errorf("%+v: %+v", test, refusal)
+		}
+	}
+}
+
 func TestTheAdminTokenIsMadeOnceAndKept(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "admin-token")
-	first, err := AdminToken(path)
+	first, err := adminSecret(path)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -127,13 +160,19 @@ func TestTheAdminTokenIsMadeOnceAndKept(t *testing.T) {
 	if err != nil || info.Mode().Perm() != 0o600 {
 		t.Fatalf("%v, %v", info.Mode(), err)
 	}
-	if second, err := AdminToken(path); err != nil || second != first {
+	if err := os.Chmod(path, 0o644); err != nil {
+		t.Fatal(err)
+	}
+	if second, err := adminSecret(path); err != nil || second != first {
 		t.Fatalf("another token, or %v", err)
+	}
+	if info, err := os.Stat(path); err != nil || info.Mode().Perm() != 0o600 {
+		t.Fatalf("others may read it still: %v, %v", info.Mode(), err)
 	}
 	if err := os.WriteFile(path, nil, 0o600); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := AdminToken(path); err == nil {
+	if _, err := adminSecret(path); err == nil {
 		t.Error("an empty file is a token")
 	}
 }
@@ -148,6 +187,41 @@ func TestAScopeAllowsWhatNarrowerOnesDo(t *testing.T) {
 	} {
 		if got := test.has.Allows(test.needs); got != test.want {
 			t.Errorf("%s allows what needs %s: %v", test.has, test.needs, got)
+		}
+	}
+}
+
+func TestPatternsAreOfNames(t *testing.T) {
+	for _, test := range []struct {
+		patterns Names
+		name     string
+		want     bool
+	}{
+		{Names{"game*"}, "game", true},
+		{Names{"game*"}, "gamebackend", true},
+		{Names{"game*"}, "game.example.com", true},
+		{Names{"game*"}, "agame", false},
+		{Names{"game*"}, "Game", false},
+		{Names{"game*"}, "", false},
+		{Names{"game*"}, "game/../other", false},
+		{Names{"game*"}, "ghcr.io/x/game", false},
+		{Names{"game"}, "game2", false},
+		{Names{"g", "h?"}, "hi", true},
+		{Names{"g", "h?"}, "h", false},
+		{Names{"[a-c]x"}, "bx", true},
+		{Names{"*"}, "ghcr.io/x/game", true},
+		{Names{"*"}, "", true},
+		{Names{"*a*"}, "", false},
+		{Names{"[a"}, "[a", false},
+		{nil, "game", false},
+	} {
+		if got := test.patterns.Match(test.name); got != test.want {
+			t.Errorf("%q for %q: %v", test.patterns, test.name, got)
+		}
+	}
+	for _, bad := range []Names{nil, {}, {""}, {"a", ""}, {"[a"}, {"a\\"}} {
+		if bad.Check() == nil {
+			t.Errorf("%q are patterns", bad)
 		}
 	}
 }

@@ -2,74 +2,91 @@ package access
 
 import (
 	"crypto/rand"
-	"crypto/sha256"
-	"crypto/subtle"
-	"encoding/base64"
+	"encoding/hex"
 	"errors"
 	"fmt"
 	"io/fs"
-	"net/http"
 	"os"
-	"strings"
-
-	"github.com/dockwire/dockwire/daemon/durable"
+	"slices"
+	"time"
 )
 
-// Token knows a token by its hash.
-type Token struct{ hash [sha256.Size]byte }
-
-func (t Token) equals(presented string) bool {
-	hash := sha256.Sum256([]byte(presented))
-	return subtle.ConstantTimeCompare(hash[:], t.hash[:]) == 1
+// Token is what is known of a token. Nobody knows its secret but who was given
+// it. All times are UTC.
+type Token struct {
+	ID      string    `json:"id"`
+	Scope   Scope     `json:"scope"`
+	Names   Names     `json:"names"`
+	Created time.Time `json:"created"`
+	Expires time.Time `json:"expires,omitzero"` // zero: never
+	Used    time.Time `json:"used,omitzero"`    // when a connection was last made with it; zero: never
 }
 
-const tokenPrefix = "dw_" // makes a leaked one easy to find
+// Expired says whether the token has ceased to be good.
+func (t Token) Expired() bool { return !t.Expires.IsZero() && !time.Now().Before(t.Expires) }
 
-// AdminToken reads the admin token from a file, which is made, with 256 bits of
-// chance and mode 0600, if there is none.
-func AdminToken(path string) (Token, error) {
-	data, err := os.ReadFile(path)
-	if errors.Is(err, fs.ErrNotExist) {
-		data, err = newToken(), nil
-		if err := durable.WriteFile(path, data); err != nil {
-			return Token{}, fmt.Errorf("make the admin token: %w", err)
+var (
+	// ErrNoState says that there is no such state directory.
+	ErrNoState = errors.New("there is no state directory")
+
+	// ErrNoToken says that there is no token with the id that was given.
+	ErrNoToken = errors.New("there is no token with that id")
+)
+
+// CreateToken makes a token in a state directory, with a scope, for what has
+// names that the patterns match, and good until expires unless that is zero. It
+// gives the secret, which is kept nowhere. A daemon that runs takes the token
+// from then on.
+func CreateToken(dir string, scope Scope, names Names, expires time.Time) (Token, string, error) {
+	if err := names.Check(); err != nil {
+		return Token{}, "", err
+	}
+	secret := newSecret()
+	token := Token{ID: newID(), Scope: scope, Names: names, Created: time.Now().UTC().Truncate(time.Second), Expires: expires}
+	err := changeTokens(dir, func(entries []entry) ([]entry, error) {
+		return append(entries, entry{token, hashOf(secret)}), nil
+	})
+	return token, secret, err
+}
+
+func newID() string {
+	var id [6]byte
+	rand.Read(id[:])
+	return hex.EncodeToString(id[:])
+}
+
+// ListTokens gives the tokens of a state directory, the oldest first, without
+// the admin's.
+func ListTokens(dir string) ([]Token, error) {
+	if _, err := os.Stat(dir); errors.Is(err, fs.ErrNotExist) {
+		return nil, fmt.Errorf("%w: %s", ErrNoState, dir)
+	}
+	entries, err := readTokens(dir)
+	tokens := make([]Token, len(entries))
+	for i, e := range entries {
+		tokens[i] = e.Token
+		if info, err := os.Stat(usePath(dir, e.ID)); err == nil {
+			tokens[i].Used = info.ModTime().UTC().Truncate(time.Second)
 		}
 	}
+	return tokens, err
+}
+
+// RevokeToken makes a token good for nothing. A daemon that runs refuses the
+// next call on its open connections, and ends their streams within a second.
+func RevokeToken(dir, id string) error {
+	err := changeTokens(dir, func(entries []entry) ([]entry, error) {
+		i := slices.IndexFunc(entries, func(e entry) bool { return e.ID == id })
+		if i < 0 {
+			return nil, fmt.Errorf("%w: %q", ErrNoToken, id)
+		}
+		return slices.Delete(entries, i, i+1), nil
+	})
 	if err != nil {
-		return Token{}, fmt.Errorf("read the admin token: %w", err)
+		return err
 	}
-	token := strings.TrimSpace(string(data))
-	if len(token) < 32 {
-		return Token{}, fmt.Errorf("the file %s holds no token: remove it, and a new one is made at the next start", path)
+	if err := os.Remove(usePath(dir, id)); !errors.Is(err, fs.ErrNotExist) {
+		return err
 	}
-	if err := os.Chmod(path, 0o600); err != nil {
-		return Token{}, fmt.Errorf("keep the admin token to its owner: %w", err)
-	}
-	return Token{hash: sha256.Sum256([]byte(token))}, nil
-}
-
-func newToken() []byte {
-	var secret [32]byte
-	rand.Read(secret[:])
-	return []byte(tokenPrefix + base64.RawURLEncoding.EncodeToString(secret[:]) + "\n")
-}
-
-// presented gives the token that a request shows: in its Authorization header,
-// or, from a browser, which cannot set that, as a subprotocol. It is never
-// looked for in the URL, since URLs end up in logs.
-func presented(r *http.Request) (string, bool) {
-	if scheme, token, ok := strings.Cut(r.Header.Get("Authorization"), " "); ok && strings.EqualFold(scheme, "Bearer") {
-		return strings.TrimSpace(token), true
-	}
-	for _, offered := range r.Header.Values("Sec-WebSocket-Protocol") {
-		for protocol := range strings.SplitSeq(offered, ",") {
-			encoded, ok := strings.CutPrefix(strings.TrimSpace(protocol), "bearer.")
-			if !ok {
-				continue
-			}
-			token, err := base64.RawURLEncoding.DecodeString(strings.TrimRight(encoded, "="))
-			return string(token), err == nil
-		}
-	}
-	return "", false
+	return nil
 }

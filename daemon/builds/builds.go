@@ -239,12 +239,14 @@ func (j *Jobs) stop(job *Job, cause error) {
 	}
 }
 
-// finish records how a job ended. It writes to disk, so j.mu is not held.
+// finish records how a job ended, and forgets its secrets. It writes to disk, so
+// j.mu is not held.
 func (j *Jobs) finish(job *Job, result api.Build, err error) {
 	defer j.ended.Done()
 	job.ends(result, err)
 	j.mu.Lock()
 	defer j.mu.Unlock()
+	job.params.Args, job.params.Credential = nil, nil
 	j.prune(job.params.Name)
 }
 

@@ -90,7 +90,7 @@ func read(t *testing.T, job *Job, after int64) (texts []string) {
 			t.Fatal(err)
 		}
 		var lines []api.Line
-		if err := json.Unmarshal(fmt.Appendf(nil, "[%s]", chunk.Lines), &lines); err != nil {
+		if err := json.Unmarshal(fmt.Appendf(nil, "[%s]", chunk.AppendLines(nil)), &lines); err != nil {
 			t.Fatal(err)
 		}
 		seq += int64(chunk.Count)
@@ -148,9 +148,13 @@ func TestEqualParametersJoinAndOthersConflict(t *testing.T) {
 	}
 	other := params("a")
 	other.Ref = "v2"
-	_, err := jobs.Start(other)
-	if e := wantCode(t, err, api.CodeConflict); e.Data.Holder != first.ID {
-		t.Errorf("holder %q", e.Data.Holder)
+	anothers := params("a")
+	anothers.Credential = &api.Credential{Username: "git", Password: "s3cr3t"}
+	for _, p := range []api.BuildParams{other, anothers} {
+		_, err := jobs.Start(p)
+		if e := wantCode(t, err, api.CodeConflict); e.Data.Holder != first.ID || strings.Contains(e.Message, "s3cr3t") {
+			t.Errorf("holder %q: %s", e.Data.Holder, e.Message)
+		}
 	}
 	close(work)
 	wait(t, first)
@@ -339,14 +343,20 @@ func TestCursorsOfNoBuildAreNotFound(t *testing.T) {
 	close(work)
 }
 
-func TestSecretsInArgumentsAreNotWritten(t *testing.T) {
+func TestSecretsAreNotWrittenAndAreForgotten(t *testing.T) {
 	dir := t.TempDir()
 	work := make(steps)
 	close(work)
 	jobs := open(t, dir, 1, work.run)
 	p := params("a")
 	p.Args = map[string]string{"TOKEN": "s3cr3t"}
-	wait(t, start(t, jobs, p))
+	p.Credential = &api.Credential{Username: "s3cr3t", Password: "s3cr3t"}
+	job := start(t, jobs, p)
+	wait(t, job)
+	jobs.Close(t.Context())
+	if job.params.Args != nil || job.params.Credential != nil {
+		t.Error("the job still knows them")
+	}
 	err := filepath.WalkDir(dir, func(path string, entry os.DirEntry, err error) error {
 		if err != nil || entry.IsDir() {
 			return err

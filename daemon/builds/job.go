@@ -18,7 +18,7 @@ import (
 type Job struct {
 	ID     string
 	jobs   *Jobs
-	params api.BuildParams // its arguments are never written to disk: they may be secret
+	params api.BuildParams // its arguments and credential are never written to disk, and forgotten when it has ended
 	queued api.Time
 	output *output
 	ctx    context.Context

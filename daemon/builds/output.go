@@ -195,5 +195,5 @@ func (r *reader) next(size, after int64) (engine.Chunk, error) {
 		}
 	}
 	r.line += int64(count + 1)
-	return engine.Chunk{Lines: block[:len(block)-1], Count: count + 1}, nil
+	return engine.Chunk{Lines: [][]byte{block[:len(block)-1]}, Count: count + 1}, nil
 }

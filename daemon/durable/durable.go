@@ -3,21 +3,24 @@
 package durable
 
 import (
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
+	"syscall"
 )
 
 // WriteFile puts data at path with mode 0600. When it returns nil the data is
 // on disk; when it fails, or the machine stops in the middle, what was at path
-// before is still there.
+// before is still there. What root writes belongs to the owner of the
+// directory, so that a daemon that is not root can read what a command wrote.
 func WriteFile(path string, data []byte) error {
 	dir := filepath.Dir(path)
 	temp, err := os.CreateTemp(dir, ".new-*") // of mode 0600
 	if err != nil {
 		return fmt.Errorf("write %s: %w", path, err)
 	}
-	if err := fill(temp, data); err != nil {
+	if err := errors.Join(giveAway(temp, dir), fill(temp, data)); err != nil {
 		os.Remove(temp.Name())
 		return fmt.Errorf("write %s: %w", path, err)
 	}
@@ -26,6 +29,19 @@ func WriteFile(path string, data []byte) error {
 		return fmt.Errorf("write %s: %w", path, err)
 	}
 	return syncDir(dir)
+}
+
+// giveAway gives a file of root's to the owner of its directory.
+func giveAway(file *os.File, dir string) error {
+	info, err := os.Stat(dir)
+	if err != nil || os.Geteuid() != 0 {
+		return err
+	}
+	owner, ok := info.Sys().(*syscall.Stat_t)
+	if !ok || owner.Uid == 0 { // a service of systemd may not give files away
+		return nil
+	}
+	return file.Chown(int(owner.Uid), int(owner.Gid))
 }
 
 func fill(file *os.File, data []byte) error {

@@ -3,6 +3,7 @@ package durable
 import (
 	"os"
 	"path/filepath"
+	"syscall"
 	"testing"
 )
 
@@ -35,5 +36,42 @@ func TestWriteFileThatFailsLeavesNothing(t *testing.T) {
 	entries, err := os.ReadDir(dir)
 	if err != nil || len(entries) != 1 {
 		t.Fatalf("left: %v, %v", entries, err)
+	}
+}
+
+func TestWhatRootWritesBelongsToTheOwnerOfTheDirectory(t *testing.T) {
+	dir := t.TempDir()
+	const nobody = 65534
+	if err := os.Chown(dir, nobody, nobody); err != nil {
+		t.Fatal(err)
+	}
+	path := filepath.Join(dir, "file")
+	if err := WriteFile(path, []byte("x")); err != nil {
+		t.Fatal(err)
+	}
+	info, err := os.Stat(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if owner := info.Sys().(*syscall.Stat_t); owner.Uid != nobody || owner.Gid != nobody {
+		t.Errorf("it belongs to %d:%d", owner.Uid, owner.Gid)
+	}
+}
+
+func TestEveryWriteGivesAnotherVersion(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "file")
+	last := VersionOf(path)
+	if last != (Version{}) {
+		t.Errorf("a file that is not there has the version %v", last)
+	}
+	for range 3 {
+		if err := WriteFile(path, []byte("the same")); err != nil {
+			t.Fatal(err)
+		}
+		v := VersionOf(path)
+		if v == last || v != VersionOf(path) {
+			t.Errorf("version %v after %v", v, last)
+		}
+		last = v
 	}
 }

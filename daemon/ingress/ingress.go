@@ -1,137 +1,203 @@
 // Package ingress routes HTTP requests to containers by the Host that they name.
 //
 // It is a server of its own: the control plane cannot be reached through it,
-// whatever the Host. A request goes to the container whose domain is exactly
-// its Host, or it is answered with a small page that says why not: 404 for an
-// unknown host, 503 for a container that does not run, 502 for one that does
-// not answer.
+// whatever the Host. A request goes to a container whose host is exactly the
+// one that it names, or it is answered with a small page that says why not: 404
+// for a host that nobody has, 503 where no container serves it at the moment,
+// 502 for a container that does not answer.
+//
+// What is where is told by the engine, for an Ingress is its Router. From that
+// it keeps a table from hosts to pools of containers, which is replaced, never
+// changed, so that a request takes one look at it and no lock.
 package ingress
 
 import (
+	"cmp"
 	"context"
-	"errors"
-	"fmt"
-	"html"
-	"net"
 	"net/http"
 	"net/http/httputil"
-	"strings"
+	"sync"
+	"sync/atomic"
 	"time"
 
 	"go.uber.org/zap"
-
-	"github.com/dockwire/dockwire/engine"
 )
 
-// Router finds the container behind a host, which is in lower case and without
-// port. Containers that serve no HTTP have no host.
-type Router interface {
-	Backend(host string) (b engine.Backend, ok bool)
+// Options say how an Ingress works. The zero value means the defaults that stand
+// beside the fields.
+type Options struct {
+	Drain       time.Duration // how long a container that is taken out of service may go on with what it answers: 10 s; negative not at all
+	MaxUpgraded int           // WebSockets at once: 10,000
+	Access      *zap.Logger   // gets a line for each request; nil for none
+
+	// Secured gives where a host is served over TLS, SCHEME://HOST:PORT, or
+	// nothing. Requests in clear for one that is are sent there.
+	Secured func(host string) string
+
+	// Challenge answers a request in clear that is not for a container but for
+	// us: an ACME authority's.
+	Challenge func(w http.ResponseWriter, r *http.Request) bool
+
+	Log *zap.Logger // nil for none
 }
 
-// Ingress is an http.Handler that routes to containers.
+func (o Options) withDefaults() Options {
+	o.Drain = max(0, cmp.Or(o.Drain, DefaultDrain))
+	o.MaxUpgraded = cmp.Or(o.MaxUpgraded, 10_000)
+	if o.Log == nil {
+		o.Log = zap.NewNop()
+	}
+	return o
+}
+
+// DefaultDrain is how long draining takes at most, unless it is said otherwise.
+const DefaultDrain = 10 * time.Second
+
+// Ingress is the http.Handler that routes to containers, and the engine's Router.
 type Ingress struct {
-	router Router
-	log    *zap.Logger
-	proxy  *httputil.ReverseProxy
+	options Options
+	log     *zap.Logger
+	proxy   *httputil.ReverseProxy
+
+	table   atomic.Pointer[table]
+	changed bell // rings when a request that waits should look again
+
+	mu         sync.Mutex            // guards the next two
+	containers map[string]*container // by id
+	closing    bool
+	stats      statistics
+
+	upgraded   atomic.Int64 // WebSockets that are open
+	background sync.WaitGroup
+	ctx        context.Context // ends with the Ingress
+	end        context.CancelFunc
 }
 
-// New gives an ingress for the containers that router knows.
-func New(router Router, log *zap.Logger) *Ingress {
-	in := &Ingress{router: router, log: log}
+// New gives an ingress that knows of no container yet.
+func New(options Options) *Ingress {
+	in := &Ingress{options: options.withDefaults(), containers: map[string]*container{}}
+	in.log = in.options.Log
+	in.ctx, in.end = context.WithCancel(context.Background())
+	in.table.Store(&table{})
 	in.proxy = &httputil.ReverseProxy{
 		Rewrite:       rewrite,
-		Transport:     newTransport(),
-		FlushInterval: -1, // streams go through as they are written
-		ErrorHandler:  in.unreachable,
-		ErrorLog:      zap.NewStdLog(log),
+		Transport:     in,
+		FlushInterval: flushInterval,
+		BufferPool:    &buffers{},
+		ErrorHandler:  answerError,
+		ErrorLog:      zap.NewStdLog(in.log),
 	}
 	return in
 }
 
-// newTransport never takes a proxy from the environment: it only ever dials
-// containers.
-func newTransport() *http.Transport {
-	return &http.Transport{
-		Proxy:                 nil,
-		DialContext:           (&net.Dialer{Timeout: 5 * time.Second}).DialContext,
-		ResponseHeaderTimeout: time.Minute,
-		IdleConnTimeout:       90 * time.Second,
-		MaxIdleConnsPerHost:   64,
-		DisableCompression:    true,
-	}
-}
+// flushInterval bounds how long a piece of a response waits to be sent, if its
+// whole length was announced. Every other response is sent as it is written.
+const flushInterval = 5 * time.Millisecond
 
-// Server gives the HTTP server that the ingress is served by.
+// The bounds of a connection to the ingress.
+const (
+	headerTimeout = 5 * time.Second
+	idleTimeout   = 2 * time.Minute
+	maxHeader     = 16 << 10
+	httpSlack     = 4 << 10  // what net/http reads beyond its MaxHeaderBytes
+	maxFrame      = 16 << 10 // of HTTP/2, the least that the standard allows
+)
+
+// Server gives the HTTP server that a listener of the ingress is served by. Over
+// TLS it speaks HTTP/2 too, in clear only HTTP/1.
 func (in *Ingress) Server() *http.Server {
 	return &http.Server{
-		Handler:           in,
-		ReadHeaderTimeout: 5 * time.Second,
-		IdleTimeout:       2 * time.Minute,
-		MaxHeaderBytes:    16 << 10,
-		ErrorLog:          zap.NewStdLog(in.log),
+		Handler:                      in,
+		ReadHeaderTimeout:            headerTimeout,
+		IdleTimeout:                  idleTimeout,
+		MaxHeaderBytes:               maxHeader - httpSlack,
+		HTTP2:                        &http.HTTP2Config{MaxReadFrameSize: maxFrame},
+		DisableGeneralOptionsHandler: true, // what is asked of the server itself is asked of nobody
+		ErrorLog:                     zap.NewStdLog(in.log),
 	}
 }
-
-// Close closes the connections to containers that are idle.
-func (in *Ingress) Close() {
-	in.proxy.Transport.(*http.Transport).CloseIdleConnections()
-}
-
-type backendKey struct{}
 
 // ServeHTTP implements http.Handler.
 func (in *Ingress) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	if r.Method == http.MethodConnect || r.Method == http.MethodTrace {
-		page(w, http.StatusMethodNotAllowed, "The method "+r.Method+" is not allowed here.")
+	if r.TLS == nil && in.options.Challenge != nil && in.options.Challenge(w, r) {
 		return
 	}
-	host := hostname(r.Host)
-	backend, ok := in.router.Backend(host)
-	switch {
-	case !ok:
-		page(w, http.StatusNotFound, fmt.Sprintf("No container has the domain %q.", host))
-	case !backend.Address.IsValid():
-		page(w, http.StatusServiceUnavailable, fmt.Sprintf("The container %s is not running.", backend.Name))
-	default:
-		in.proxy.ServeHTTP(w, r.WithContext(context.WithValue(r.Context(), backendKey{}, backend)))
+	x := in.begin(w, r)
+	defer x.end()
+	if refusal := x.check(); refusal != nil {
+		x.refuse(refusal)
+		return
+	}
+	if there := in.secured(x); there != "" {
+		http.Redirect(x, r, there+r.URL.RequestURI(), http.StatusPermanentRedirect)
+		return
+	}
+	http.NewResponseController(w).EnableFullDuplex() // a container may answer while it still reads; over HTTP/2 it always may
+	in.proxy.ServeHTTP(x, x.request)
+}
+
+// secured gives where the host of a request in clear is served over TLS.
+func (in *Ingress) secured(x *exchange) string {
+	if x.request.TLS != nil || in.options.Secured == nil || !in.Knows(x.host) {
+		return ""
+	}
+	return in.options.Secured(x.host)
+}
+
+// Shutdown takes every container out of service, as Drain does, and returns once
+// nothing is being answered any more. What is not done when ctx ends is cut off.
+func (in *Ingress) Shutdown(ctx context.Context) {
+	stop := context.AfterFunc(ctx, in.end)
+	defer stop()
+	in.mu.Lock()
+	in.closing = true
+	for _, c := range in.containers {
+		in.settle(c)
+	}
+	in.publish()
+	in.mu.Unlock()
+	in.background.Wait()
+	in.end()
+}
+
+// bell wakes those who wait for something to change. The zero value is ready.
+type bell struct {
+	mu   sync.Mutex
+	next chan struct{}
+}
+
+// wait gives a channel that is closed when the bell rings next. To miss nothing,
+// take it before looking.
+func (b *bell) wait() <-chan struct{} {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if b.next == nil {
+		b.next = make(chan struct{})
+	}
+	return b.next
+}
+
+func (b *bell) ring() {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if b.next != nil {
+		close(b.next)
+		b.next = nil
 	}
 }
 
-// hostname gives a Host in lower case, without port and trailing dot.
-func hostname(host string) string {
-	if name, _, err := net.SplitHostPort(host); err == nil {
-		host = name
+// buffers are what responses are copied through.
+type buffers struct{ pool sync.Pool }
+
+const bufferSize = 32 << 10
+
+// Get implements httputil.BufferPool.
+func (b *buffers) Get() []byte {
+	if buffer, ok := b.pool.Get().(*[bufferSize]byte); ok {
+		return buffer[:]
 	}
-	return strings.TrimSuffix(strings.ToLower(host), ".")
+	return make([]byte, bufferSize)
 }
 
-// rewrite points a request at its container. What the client said about who
-// forwarded it is not believed.
-func rewrite(r *httputil.ProxyRequest) {
-	backend := r.In.Context().Value(backendKey{}).(engine.Backend)
-	r.Out.URL.Scheme = "http"
-	r.Out.URL.Host = backend.Address.String()
-	r.Out.Host = r.In.Host
-	r.Out.Header.Del("X-Real-IP")
-	r.Out.Header.Del("Proxy")
-	r.SetXForwarded()
-}
-
-// unreachable answers for a container that does not.
-func (in *Ingress) unreachable(w http.ResponseWriter, r *http.Request, err error) {
-	if errors.Is(err, context.Canceled) {
-		return // the client went away
-	}
-	backend := r.Context().Value(backendKey{}).(engine.Backend)
-	in.log.Info("a container does not answer", zap.String("name", backend.Name), zap.Error(err))
-	page(w, http.StatusBadGateway, fmt.Sprintf("The container %s does not answer on port %d.", backend.Name, backend.Address.Port()))
-}
-
-func page(w http.ResponseWriter, status int, text string) {
-	w.Header().Set("Content-Type", "text/html; charset=utf-8")
-	w.Header().Set("X-Content-Type-Options", "nosniff")
-	w.WriteHeader(status)
-	title := fmt.Sprintf("%d %s", status, http.StatusText(status))
-	fmt.Fprintf(w, "<!doctype html>\n<title>%s</title>\n<h1>%s</h1>\n<p>%s</p>\n", title, title, html.EscapeString(text))
-}
+// Put implements httputil.BufferPool.
+func (b *buffers) Put(buffer []byte) { b.pool.Put((*[bufferSize]byte)(buffer)) }

@@ -155,13 +155,6 @@ func (d *daemon) wait(t testing.TB) error {
 	return d.cmd.Wait()
 }
 
-// command runs a command of dockwire against this daemon.
-func (d *daemon) command(args ...string) *exec.Cmd {
-	cmd := exec.Command(binary, args...)
-	cmd.Env = append(os.Environ(), "DOCKWIRE_URL="+d.url, "DOCKWIRE_TOKEN="+d.token)
-	return cmd
-}
-
 // removeAll removes all containers and images, by the daemon's own methods.
 func (d *daemon) removeAll(t testing.TB) {
 	w := d.connect(t)

@@ -99,7 +99,7 @@ func (w *wire) createWriter(name string, start bool, args ...string) api.Contain
 	return ask[api.Container](w, "create", map[string]any{"image": "writer", "name": name, "port": 0, "start": start, "command": args})
 }
 
-// number gives the number of a line of package load.
+// lineNumber gives the number of a line of package load.
 func lineNumber(t testing.TB, line api.Line) int {
 	t.Helper()
 	var n, written int

@@ -55,6 +55,20 @@ var brokenBuild = files{"Dockerfile": base + "RUN echo about to fail; exit 7\n"}
 // its URL.
 func repository(t testing.TB, f files) string {
 	t.Helper()
+	return serveRepository(t, gittest.NewServer(t), f)
+}
+
+// privateRepository is a repository that is given to who knows the login only.
+func privateRepository(t testing.TB, f files, username, password string) (server *gittest.Server, url string) {
+	t.Helper()
+	server = gittest.NewServer(t)
+	url = serveRepository(t, server, f)
+	server.Require(username, password)
+	return server, url
+}
+
+func serveRepository(t testing.TB, server *gittest.Server, f files) string {
+	t.Helper()
 	shell, err := exec.LookPath("busybox")
 	if err != nil {
 		t.Fatalf("the examples need busybox, which make tools installs: %v", err)
@@ -63,7 +77,7 @@ func repository(t testing.TB, f files) string {
 	if err != nil {
 		t.Fatal(err)
 	}
-	repo := gittest.NewServer(t).Repo("game", nil)
+	repo := server.Repo("game", nil)
 	repo.Write("busybox", string(binary), 0o755)
 	repo.Commit(files{"nonce": rand.Text()})
 	repo.Commit(f)

@@ -1,0 +1,284 @@
+package browsertest
+
+import (
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/chromedp/cdproto/emulation"
+	"github.com/chromedp/chromedp"
+
+	"github.com/dockwire/dockwire/engine/git/gittest"
+)
+
+// openConsole opens the console as the printed link does, and waits until it
+// knows the containers.
+func openConsole(t testing.TB, d *daemon) *page {
+	t.Helper()
+	p := startBrowser(t, chromedp.WindowSize(1280, 860)).open(t, d.url()+"#token="+d.token)
+	p.await(`document.querySelector("main .head, main .empty h1")`)
+	return p
+}
+
+// await waits until an expression is true in the page.
+func (p *page) await(expression string) {
+	p.t.Helper()
+	done := fmt.Sprintf(`new Promise((resolve) => {
+		const over = Date.now() + %d;
+		(function look() { if (%s) resolve(""); else if (Date.now() > over) resolve(document.body.innerText.slice(0, 3000)); else setTimeout(look, 50); })();
+	})`, patience.Milliseconds(), expression)
+	if text := eval[string](p, done); text != "" {
+		p.shot("failed")
+		p.t.Fatalf("%s does not come true in the page, which shows:\n%s\nwrong: %q", expression, text, p.wrong())
+	}
+}
+
+// shows waits until an element's text has a text in it.
+func (p *page) shows(selector, text string) {
+	p.t.Helper()
+	p.await(fmt.Sprintf(`document.querySelector(%s)?.textContent.includes(%s)`, quote(selector), quote(text)))
+}
+
+func (p *page) click(selector string) {
+	p.t.Helper()
+	p.do(chromedp.Click(chromedp.CSS(selector)))
+}
+
+func (p *page) fill(selector, text string) {
+	p.t.Helper()
+	p.do(chromedp.Clear(chromedp.CSS(selector)), chromedp.SendKeys(chromedp.CSS(selector), text))
+}
+
+// shot keeps a screenshot, as an artifact.
+func (p *page) shot(name string) {
+	p.t.Helper()
+	dir := filepath.Join(checkout, ".cache", "screenshots")
+	if err := os.MkdirAll(dir, 0o755); err != nil {
+		p.t.Fatal(err)
+	}
+	if err := os.WriteFile(filepath.Join(dir, name+".png"), ask(p, chromedp.CaptureScreenshot()), 0o644); err != nil {
+		p.t.Fatal(err)
+	}
+}
+
+// scheme makes the page light or dark.
+func (p *page) scheme(value string) {
+	p.t.Helper()
+	p.do(command(emulation.SetEmulatedMedia, emulation.SetEmulatedMediaParams{
+		Features: []*emulation.MediaFeature{{Name: "prefers-color-scheme", Value: value}}}))
+}
+
+// accessible checks what is shown with axe-core, and fails for what is serious.
+func (p *page) accessible(view string) {
+	p.t.Helper()
+	axe, err := os.ReadFile(filepath.Join(checkout, ".cache", "lib", "node_modules", "axe-core", "axe.min.js"))
+	if err != nil {
+		p.t.Fatalf("the tests need axe-core, which make tools installs: %v", err)
+	}
+	if !eval[bool](p, `Boolean(globalThis.axe)`) {
+		eval[bool](p, string(axe)+"; true")
+	}
+	const run = `axe.run(document, { resultTypes: ["violations"] }).then(({ violations }) => violations
+		.filter(({ impact }) => impact === "serious" || impact === "critical")
+		.map(({ id, nodes }) => id + ": " + nodes.slice(0, 3).map(({ html, failureSummary }) => html.slice(0, 200) + " " + failureSummary).join(" | ")))`
+	for _, violation := range eval[[]string](p, run) {
+		p.t.Errorf("%s is not accessible: %s", view, violation)
+	}
+}
+
+// everywhere keeps screenshots of a view, light, dark and on a phone, and checks
+// that it is accessible.
+func (p *page) everywhere(view string) {
+	p.t.Helper()
+	p.shot(view + "-light")
+	p.accessible(view + ", light")
+	p.scheme("dark")
+	p.shot(view + "-dark")
+	p.accessible(view + ", dark")
+	p.do(chromedp.EmulateViewport(375, 740, chromedp.EmulateMobile))
+	p.scheme("light")
+	p.await(`matchMedia("(max-width: 699px)").matches`)
+	if wide := eval[int](p, `document.documentElement.scrollWidth`); wide > 375 {
+		p.t.Errorf("%s is %d pixels wide on a phone of 375", view, wide)
+	}
+	p.shot(view + "-phone")
+	p.do(chromedp.EmulateReset())
+}
+
+func TestOneBuildsCreatesWatchesAndRemovesInTheConsole(t *testing.T) {
+	d := startDaemon(t)
+	server := gittest.NewServer(t)
+	repo := repository(t, server, "shop", `RUN ["/probe", "lines", "-n", "300"]`, "EXPOSE 8080")
+	p := openConsole(t, d)
+	if hash := eval[string](p, `location.href`); strings.Contains(hash, "token") {
+		t.Errorf("the token stays in the address bar: %s", hash)
+	}
+	p.shows("main h1", "Nothing here yet")
+	p.everywhere("empty")
+
+	p.click(`.empty a[href="#/build"]`)
+	p.fill("#url", repo)
+	p.await(`document.querySelector("#name").value !== ""`)
+	p.fill("#name", "Shop")
+	p.shows("#name-says", "Lower-case")
+	p.fill("#name", "shop")
+	p.shot("build-form-light")
+	p.accessible("the form of a build")
+	p.click(`.form button.primary`)
+	p.await(`document.querySelector(".badge.succeeded")`)
+	p.await(`document.querySelectorAll("dw-lines .row").length > 5`)
+	p.everywhere("build")
+
+	p.do(chromedp.Reload())
+	p.await(`document.querySelector(".badge.succeeded") && document.querySelectorAll("dw-lines .row").length > 5`)
+	p.click(`a[href="#/create/shop"]`)
+	p.await(`document.querySelector("#name")?.value === "shop"`)
+	p.fill("#name", "-Web")
+	p.shows("#name-says", "Only a–z")
+	p.fill("#name", "web")
+	p.fill(`.pair:nth-of-type(1) input`, "GREETING")
+	p.shot("create-light")
+	p.accessible("the form of a container")
+	p.click(`.form button.primary`)
+	p.shows(".head .badge", "running")
+
+	p.do(chromedp.Navigate(d.url() + "#/"))
+	p.shows(`tr[data-name=web] .badge`, "running")
+	p.await(`document.querySelector("tr[data-name=web] .spark")`)
+	if link := eval[string](p, `document.querySelector("tr[data-name=web] .domain").href`); !strings.HasPrefix(link, "http://web.localhost:") {
+		t.Errorf("the domain leads to %s", link)
+	}
+	p.everywhere("containers")
+	p.click(`tr[data-name=web] .name`)
+	for _, tab := range []string{"usage", "inspect", "diff"} {
+		p.click(`.tabs a[href="#/c/web/` + tab + `"]`)
+		p.await(`document.querySelector("dw-usage canvas, .card, .changes")`)
+		p.everywhere(tab)
+	}
+	p.do(chromedp.KeyEvent("?"))
+	p.await(`document.querySelector("dialog[open]")`)
+	p.shot("help-light")
+	p.accessible("the help")
+	p.click("dialog .primary")
+
+	p.click(`button[aria-label="Stop web"]`)
+	p.await(`document.querySelector('button[aria-label="Start web"]:not(:disabled)')`)
+	p.click(`button[aria-label="Start web"]`)
+	p.await(`document.querySelector('button[aria-label="Stop web"]:not(:disabled)')`)
+	p.click(`button[aria-label="Restart web"]`)
+	p.await(`document.querySelector('button[aria-label="Stop web"]:not(:disabled)')`)
+	p.click(`button[aria-label="Remove web"]`)
+	p.await(`document.querySelector("dialog[open]")`)
+	p.shot("remove-light")
+	p.click("dialog .danger")
+	p.shows("main h1", "No container web")
+	p.do(chromedp.Navigate(d.url() + "#/images"))
+	p.shows("main h1", "Images")
+	p.everywhere("images")
+	p.click(`header .plain`)
+	p.await(`document.querySelector("#token")`)
+	p.everywhere("sign-in")
+}
+
+func TestAWrongTokenIsRefusedWithWhatToDo(t *testing.T) {
+	d := startDaemon(t)
+	p := startBrowser(t).open(t, d.url())
+	p.tolerate(`WebSocket|401`)
+	p.fill("#token", "wrong")
+	p.click(".sign-in .primary")
+	p.shows(".trouble", "dockwire token")
+	p.fill("#token", d.token)
+	p.click(".sign-in .primary")
+	p.shows("main h1", "Nothing here yet")
+}
+
+// made builds an image, and creates a container of it, by the page's own module.
+func (p *page) made(name, repo string, command ...string) {
+	p.t.Helper()
+	eval[bool](p, fmt.Sprintf(`import("/app/store.js").then(async ({ dw }) => {
+		await dw.call("build", [%[1]s, %[2]s]);
+		await dw.call("create", { image: %[1]s, name: %[1]s, command: %[3]s });
+		return true;
+	})`, quote(name), quote(repo), list(command)))
+}
+
+func list(texts []string) string {
+	quoted := make([]string, len(texts))
+	for i, text := range texts {
+		quoted[i] = quote(text)
+	}
+	return "[" + strings.Join(quoted, ",") + "]"
+}
+
+func TestHostileOutputIsShownAsText(t *testing.T) {
+	d := startDaemon(t)
+	repo := repository(t, gittest.NewServer(t), "evil")
+	p := openConsole(t, d)
+	evil := "<script>alert(1)</script><img src=x onerror=alert(2)>\n" +
+		"\x1b[1;31mred\x1b[0m \x1b[48;5;22;97mgreen\x1b[0m \x1b]0;title\x07 \x1b[2J\n" + "right\u202eleft\u2066 \x00 \tafter\n"
+	p.made("evil", repo, "/probe", "bytes", "stdout", fmt.Sprintf("%x", evil), "stderr", "656e64*349525,0a", "wait")
+	p.do(chromedp.Navigate(d.url() + "#/c/evil/logs"))
+	p.await(`document.querySelectorAll("dw-lines .row").length > 5`)
+	eval[bool](p, `document.querySelector("dw-lines").setFollow(false), document.querySelector(".scroller").scrollTop = 0, true`)
+	p.shows("dw-lines .sheet", "<script>alert(1)</script><img src=x onerror=alert(2)>")
+	p.shows("dw-lines .sheet", "<U+202E>left<U+2066>")
+	if text := eval[string](p, `document.querySelector("dw-lines .bold").textContent`); text != "red" {
+		t.Errorf("what is bold and red says %q", text)
+	}
+	if n := eval[int](p, `document.querySelectorAll("dw-lines script, dw-lines img").length`); n != 0 {
+		t.Errorf("%d elements were made of text", n)
+	}
+	p.everywhere("hostile")
+}
+
+func TestALogIsSearchedFilteredAndPaused(t *testing.T) {
+	d := startDaemon(t)
+	repo := repository(t, gittest.NewServer(t), "chatty")
+	p := openConsole(t, d)
+	p.made("chatty", repo, "/probe", "lines", "-n", "150000", "-stream", "both", "-then", "wait")
+	eval[bool](p, `globalThis.longest = 0, new PerformanceObserver((list) => {
+		for (const { duration } of list.getEntries()) longest = Math.max(longest, duration);
+	}).observe({ type: "longtask" }), true`)
+	p.do(chromedp.Navigate(d.url() + "#/c/chatty/logs"))
+	p.shows("dw-lines .row:last-child", "line 1")
+	p.await(`document.querySelector("dw-lines .sheet").textContent.includes("line 150000")`)
+	t.Logf("the longest task took %d ms", eval[int](p, `Math.round(longest)`))
+	if rows := eval[int](p, `document.querySelectorAll("dw-lines .row").length`); rows > 120 {
+		t.Errorf("%d rows are in the document", rows)
+	}
+	p.fill(".toolbar input", "149990")
+	p.do(chromedp.KeyEvent("\r"))
+	p.shows("dw-lines .found mark", "149990")
+	p.everywhere("log")
+	p.click(`.toolbar button[title^="Hide"]`)
+	p.await(`document.querySelector("dw-lines").count === 1`)
+	p.click(`button[data-key=p]`)
+	p.shows(`button[data-key=p]`, "Paused")
+	p.shot("log-paused-light")
+}
+
+func TestTheConsoleComesBackWithTheDaemonAndNoLineIsMissing(t *testing.T) {
+	d := startDaemon(t)
+	repo := repository(t, gittest.NewServer(t), "ticker")
+	p := openConsole(t, d)
+	p.tolerate(`WebSocket|net::ERR_(CONNECTION|EMPTY_RESPONSE|SOCKET)`)
+	p.made("ticker", repo, "/probe", "lines", "-every", "20ms")
+	p.do(chromedp.Navigate(d.url() + "#/c/ticker/logs"))
+	const lines = `document.querySelector("dw-lines").lines`
+	p.await(lines + `.end > 20`)
+	d.kill()
+	p.shows(".banner", "The connection to the daemon is gone")
+	p.shot("reconnecting-light")
+	before := eval[int](p, lines+`.end`)
+	d.start()
+	p.await(`!document.querySelector(".banner")`)
+	p.await(fmt.Sprintf(lines+`.end > %d`, before+50))
+	const numbers = `(() => { const lines = ` + lines + `, wrong = [];
+		for (let i = 0; i < lines.end; i++) if (Number(lines.at(i).text.slice(5)) !== i + 1) wrong.push(i + ": " + lines.at(i).text);
+		return wrong.slice(0, 5); })()`
+	if wrong := eval[[]string](p, numbers); len(wrong) > 0 {
+		t.Errorf("lines are missing or came twice: %q", wrong)
+	}
+}

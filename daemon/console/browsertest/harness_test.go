@@ -1,0 +1,221 @@
+package browsertest
+
+import (
+	"bytes"
+	"context"
+	"crypto/rand"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"sync"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/dockwire/dockwire/client"
+	"github.com/dockwire/dockwire/client/api"
+	"github.com/dockwire/dockwire/engine/enginetest"
+	"github.com/dockwire/dockwire/engine/git/gittest"
+)
+
+const (
+	checkout = "../../.." // as seen from here
+	patience = time.Minute
+)
+
+// binary is the compiled command.
+var binary string
+
+func TestMain(m *testing.M) { os.Exit(run(m)) }
+
+func run(m *testing.M) int {
+	dir, err := os.MkdirTemp("", "dockwire-browser-")
+	if err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		return 1
+	}
+	defer os.RemoveAll(dir)
+	if err := preferTools(); err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		return 1
+	}
+	binary = filepath.Join(dir, "dockwire")
+	build := exec.Command("go", "build", "-o", binary, "./cmd/dockwire")
+	build.Dir = checkout
+	build.Env = append(os.Environ(), "CGO_ENABLED=0", "GOWORK=off")
+	if out, err := build.CombinedOutput(); err != nil {
+		fmt.Fprintf(os.Stderr, "building the command: %v\n%s", err, out)
+		return 1
+	}
+	return m.Run()
+}
+
+// preferTools puts first on the PATH what make tools has installed into the
+// checkout.
+func preferTools() error {
+	tools, err := filepath.Abs(checkout + "/.cache/bin")
+	if err != nil {
+		return err
+	}
+	return os.Setenv("PATH", tools+string(filepath.ListSeparator)+os.Getenv("PATH"))
+}
+
+// daemon is a running dockwire serve, with an instance of its own.
+type daemon struct {
+	address  string // HOST:PORT of its control listener, the same after a restart
+	token    string // the admin's
+	stateDir string
+
+	t        testing.TB
+	instance string
+	flags    []string
+	ingress  string
+	cmd      *exec.Cmd
+	log      *logWatch
+}
+
+// startDaemon starts a daemon. When the test ends, its containers and images
+// are removed, it is ended, and nothing may be left at the engine.
+func startDaemon(t testing.TB, flags ...string) *daemon {
+	t.Helper()
+	d := &daemon{
+		address: "127.0.0.1:0", ingress: "127.0.0.1:0", stateDir: t.TempDir(),
+		t: t, instance: "browser-" + strings.ToLower(rand.Text()[:10]), flags: flags,
+	}
+	t.Cleanup(func() { enginetest.NothingLeft(t, d.instance) })
+	d.start()
+	t.Cleanup(func() {
+		d.removeAll()
+		d.stop()
+		if t.Failed() {
+			t.Logf("the daemon's log:\n%s", d.log)
+		}
+	})
+	return d
+}
+
+// start starts the daemon, also after kill or stop, and waits until it is ready.
+func (d *daemon) start() {
+	d.t.Helper()
+	args := append([]string{"serve", "--listen", d.address, "--ingress", d.ingress, "--state-dir", d.stateDir,
+		"--instance", d.instance, "--allow-git", "127.0.0.1", "--log-format", "json"}, d.flags...)
+	d.log = &logWatch{ready: make(chan readyLine, 1)}
+	d.cmd = exec.Command(binary, args...)
+	d.cmd.Stderr = d.log
+	if err := d.cmd.Start(); err != nil {
+		d.t.Fatal(err)
+	}
+	select {
+	case ready := <-d.log.ready:
+		d.address = strings.TrimPrefix(ready.Listen[0], "ws://")
+		d.ingress = strings.TrimPrefix(ready.Ingress[0], "http://")
+	case <-time.After(patience):
+		d.kill()
+		d.t.Fatalf("the daemon is not ready:\n%s", d.log)
+	}
+	token, err := os.ReadFile(api.TokenFile(d.stateDir))
+	if err != nil {
+		d.t.Fatal(err)
+	}
+	d.token = strings.TrimSpace(string(token))
+}
+
+// kill ends the daemon as a power failure would.
+func (d *daemon) kill() {
+	d.cmd.Process.Kill()
+	d.cmd.Wait()
+}
+
+// stop asks the daemon to end, and waits until it has.
+func (d *daemon) stop() {
+	d.t.Helper()
+	d.cmd.Process.Signal(syscall.SIGTERM)
+	late := time.AfterFunc(patience, func() { d.cmd.Process.Kill() })
+	defer late.Stop()
+	if err := d.cmd.Wait(); err != nil {
+		d.t.Errorf("the daemon ended with %v", err)
+	}
+}
+
+func (d *daemon) url() string { return "http://" + d.address + "/" }
+
+// removeAll removes all containers and images, by the daemon's own methods.
+func (d *daemon) removeAll() {
+	d.t.Helper()
+	ctx, cancel := context.WithTimeout(context.Background(), patience)
+	defer cancel()
+	c := &client.Client{URL: "ws://" + d.address, Token: d.token}
+	defer c.Close()
+	containers, err := c.List(ctx)
+	for _, container := range containers {
+		_, e := c.Remove(ctx, api.RemoveParams{Name: container.Name, Volumes: true})
+		err = errors.Join(err, e)
+	}
+	images, e := c.Images(ctx)
+	err = errors.Join(err, e)
+	removed := map[string]bool{}
+	for _, image := range images {
+		if !removed[image.Name] {
+			removed[image.Name] = true
+			_, e := c.RemoveImage(ctx, image.Name)
+			err = errors.Join(err, e)
+		}
+	}
+	if err != nil {
+		d.t.Errorf("cleaning up: %v", err)
+	}
+}
+
+// repository serves a repository whose image runs the probe of enginetest, and
+// gives its URL.
+func repository(t testing.TB, server *gittest.Server, name string, instructions ...string) string {
+	t.Helper()
+	r := server.Repo(name, nil)
+	r.Write("probe", string(enginetest.Program(t)), 0o755)
+	r.Commit(map[string]string{"Dockerfile": "FROM scratch\nCOPY probe /probe\n" +
+		strings.Join(instructions, "\n") + "\nENTRYPOINT [\"/probe\"]\nCMD [\"wait\"]\n"})
+	return r.URL
+}
+
+// logWatch keeps what the daemon logs, and waits for the line that says where
+// it listens.
+type logWatch struct {
+	ready chan readyLine
+
+	mu   sync.Mutex // guards what follows
+	all  bytes.Buffer
+	rest []byte
+}
+
+type readyLine struct {
+	Msg             string
+	Listen, Ingress []string
+}
+
+func (l *logWatch) Write(p []byte) (int, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.all.Write(p)
+	l.rest = append(l.rest, p...)
+	for {
+		line, rest, ok := bytes.Cut(l.rest, []byte{'\n'})
+		if !ok {
+			return len(p), nil
+		}
+		l.rest = rest
+		var ready readyLine
+		if json.Unmarshal(line, &ready) == nil && ready.Msg == "ready" {
+			l.ready <- ready
+		}
+	}
+}
+
+func (l *logWatch) String() string {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.all.String()
+}

@@ -1,0 +1,28 @@
+package durable
+
+import (
+	"os"
+	"syscall"
+)
+
+// Version tells one content of a file from another without reading it, as far
+// as the file system says. Versions are compared with ==. The zero Version is
+// that of a file that is not there, or cannot be seen.
+type Version struct {
+	inode          uint64
+	size, modified int64
+}
+
+// VersionOf gives the version of the file that path leads to now. A file that
+// WriteFile has replaced always has another.
+func VersionOf(path string) Version {
+	info, err := os.Stat(path)
+	if err != nil {
+		return Version{}
+	}
+	v := Version{size: info.Size(), modified: info.ModTime().UnixNano()}
+	if stat, ok := info.Sys().(*syscall.Stat_t); ok {
+		v.inode = stat.Ino
+	}
+	return v
+}

@@ -1,0 +1,239 @@
+package ingress
+
+import (
+	"context"
+	"fmt"
+	"net"
+	"net/http"
+	"net/netip"
+	"sync"
+	"time"
+
+	"github.com/dockwire/dockwire/client/api"
+	"github.com/dockwire/dockwire/engine"
+)
+
+// backend is a container from one start to the end of that. Nothing of it, no
+// connection above all, is used for what comes after.
+type backend struct {
+	name      string
+	address   netip.AddrPort
+	started   api.Time
+	stats     *stats
+	transport *http.Transport
+	born      time.Time
+	changed   *bell // is rung when it accepts connections
+
+	dialing  context.Context // ends when the address may be another's
+	noDial   context.CancelFunc
+	serving  context.Context // ends what is still being answered
+	cutOff   context.CancelFunc
+	probes   sync.WaitGroup
+	finished chan struct{} // closed when nothing is being answered any more, and never will
+
+	mu          sync.Mutex
+	health      string
+	accepts     bool // it has accepted a connection, and since then always
+	leaving     bool
+	outstanding int
+	idle        chan struct{} // closed when it is leaving and nothing is outstanding
+	tunnels     map[*tunnel]struct{}
+}
+
+// standing is how good a backend is; the lower, the better.
+type standing int
+
+const (
+	ready     standing = iota // it accepts connections, and its health check, if it has one, has passed
+	warming                   // it accepts connections, and its health check has not told yet
+	starting                  // it was started a moment ago and accepts no connection yet
+	silent                    // it accepts no connection though it has had time
+	unhealthy                 // its health check fails
+	left                      // it is out of service
+)
+
+// How backends are reached.
+const (
+	dialTimeout    = 3 * time.Second
+	headerWait     = time.Minute
+	maxReplyHeader = 256 << 10
+	startTime      = 10 * time.Second // until a container that does not accept connections is silent
+	firstProbe     = 5 * time.Millisecond
+	lastProbe      = time.Second
+
+	// idleBackend is shorter than what servers use, so that they do not close a
+	// connection while a request is on its way to them.
+	idleBackend = 1500 * time.Millisecond
+	maxIdle     = 256
+)
+
+func (in *Ingress) newBackend(c *container) *backend {
+	b := &backend{
+		name: c.route.Name, address: c.route.Address, started: c.route.Started, health: c.route.Health,
+		stats: c.stats, born: time.Now(), changed: &in.changed,
+		finished: make(chan struct{}), idle: make(chan struct{}), tunnels: map[*tunnel]struct{}{},
+	}
+	b.dialing, b.noDial = context.WithCancel(in.ctx)
+	b.serving, b.cutOff = context.WithCancel(in.ctx)
+	b.transport = &http.Transport{
+		DialContext:            b.dial,
+		ResponseHeaderTimeout:  headerWait,
+		ExpectContinueTimeout:  time.Second,
+		IdleConnTimeout:        idleBackend,
+		MaxIdleConnsPerHost:    maxIdle,
+		MaxResponseHeaderBytes: maxReplyHeader,
+		DisableCompression:     true,
+	}
+	b.probes.Go(b.probe)
+	return b
+}
+
+// leadsTo says whether the route is to this very start of the container.
+func (b *backend) leadsTo(r engine.Route) bool {
+	return b.address == r.Address && b.started == r.Started
+}
+
+// status says how good the backend is, and how many requests are outstanding.
+func (b *backend) status() (standing, int) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.standing(), b.outstanding
+}
+
+func (b *backend) standing() standing {
+	switch {
+	case b.leaving:
+		return left
+	case b.health == api.HealthUnhealthy:
+		return unhealthy
+	case !b.accepts && time.Since(b.born) < startTime:
+		return starting
+	case !b.accepts:
+		return silent
+	case b.health == api.HealthStarting:
+		return warming
+	}
+	return ready
+}
+
+func (b *backend) setHealth(health string) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.health = health
+}
+
+// acquire counts a request as outstanding, unless the backend is leaving.
+func (b *backend) acquire() bool {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if b.leaving {
+		return false
+	}
+	b.outstanding++
+	return true
+}
+
+func (b *backend) release() {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.outstanding--
+	if b.leaving && b.outstanding == 0 {
+		close(b.idle)
+	}
+}
+
+// leave refuses further requests, and tells the WebSockets to go.
+func (b *backend) leave() {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.leaving = true
+	if b.outstanding == 0 {
+		close(b.idle)
+	}
+	for t := range b.tunnels {
+		go t.goAway()
+	}
+}
+
+// finish waits until all is answered, at the longest until ctx ends, and cuts
+// off the rest.
+func (b *backend) finish(ctx context.Context) {
+	select {
+	case <-b.idle:
+	case <-ctx.Done():
+	}
+	b.noDial()
+	b.cutOff()
+	<-b.idle
+	b.probes.Wait()
+	b.transport.CloseIdleConnections()
+	close(b.finished)
+}
+
+// wait returns when finish has, or ctx ends.
+func (b *backend) wait(ctx context.Context) {
+	select {
+	case <-b.finished:
+	case <-ctx.Done():
+	}
+}
+
+// dialError says that there is no connection to the container: it has got
+// nothing of the request.
+type dialError struct{ error }
+
+func (e *dialError) Unwrap() error { return e.error }
+
+// dial connects to the container, whatever address it is given. A connection
+// that was made when the address could be another's is not used.
+func (b *backend) dial(ctx context.Context, _, _ string) (net.Conn, error) {
+	conn, err := b.connect(ctx)
+	if err != nil {
+		b.lost()
+		return nil, &dialError{fmt.Errorf("no connection to %s: %w", b.name, err)}
+	}
+	return conn, nil
+}
+
+func (b *backend) connect(ctx context.Context) (net.Conn, error) {
+	ctx, cancel := context.WithTimeout(ctx, dialTimeout)
+	defer cancel()
+	defer context.AfterFunc(b.dialing, cancel)()
+	var dialer net.Dialer
+	conn, err := dialer.DialContext(ctx, "tcp", b.address.String())
+	if gone := b.dialing.Err(); err == nil && gone != nil {
+		conn.Close()
+		return nil, gone
+	}
+	return conn, err
+}
+
+// lost notes that the container does not accept connections any more, and waits
+// for it to do so again.
+func (b *backend) lost() {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if b.accepts && !b.leaving {
+		b.accepts = false
+		b.probes.Go(b.probe)
+	}
+}
+
+// probe dials until the container accepts the connection.
+func (b *backend) probe() {
+	for wait := firstProbe; ; wait = min(2*wait, lastProbe) {
+		if conn, err := b.connect(b.dialing); err == nil {
+			conn.Close()
+			b.mu.Lock()
+			b.accepts = true
+			b.mu.Unlock()
+			b.changed.ring()
+			return
+		}
+		select {
+		case <-b.dialing.Done():
+			return
+		case <-time.After(wait):
+		}
+	}
+}

@@ -1,0 +1,212 @@
+package ingress
+
+import (
+	"context"
+	"io"
+	"net"
+	"net/http"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/gorilla/websocket"
+
+	"github.com/dockwire/dockwire/client/api"
+)
+
+func TestDrainingWaitsForWhatIsBeingAnswered(t *testing.T) {
+	f := newFront(t, Options{})
+	a, proceed := blocking(t, "app")
+	r := f.serve("app", "", a)
+	answered := make(chan string, 1)
+	go func() {
+		_, body := f.get("http://app.localhost/")
+		answered <- body
+	}()
+	f.until("the request is there", func() bool { return len(a.requests()) == 1 })
+	drained := make(chan func(), 1)
+	go func() { drained <- f.Drain(t.Context(), r.ID) }()
+	f.until("it drains", func() bool { return f.stateOf("app.localhost", "app") == api.PoolDraining })
+	f.want("http://app.localhost/", 503, "is being stopped")
+	select {
+	case <-drained:
+		t.Fatal("it is drained while a request is outstanding")
+	default:
+	}
+	close(proceed)
+	if body := <-answered; body != "app" {
+		t.Errorf("it answers %q", body)
+	}
+	release := <-drained
+	f.want("http://app.localhost/", 503, "is being stopped")
+	r.Health = api.HealthHealthy
+	f.Route(r) // somebody looked at it meanwhile
+	f.want("http://app.localhost/", 503, "is being stopped")
+	release() // it could not be stopped
+	f.want("http://app.localhost/", 200, "app")
+}
+
+func TestWhatIsNotDoneWhenDrainingEndsIsCutOff(t *testing.T) {
+	f := newFront(t, Options{Drain: 200 * time.Millisecond})
+	silent, _ := blocking(t, "app")
+	r := f.serve("app", "", silent)
+	answered := make(chan int, 1)
+	go func() {
+		status, _ := f.get("http://app.localhost/")
+		answered <- status
+	}()
+	f.until("the request is there", func() bool { return len(silent.requests()) == 1 })
+	began := time.Now()
+	f.Drain(t.Context(), r.ID)()
+	if took := time.Since(began); took < 150*time.Millisecond || took > 2*time.Second {
+		t.Errorf("draining took %v", took)
+	}
+	if status := <-answered; status != 503 {
+		t.Errorf("the request is answered with %d", status)
+	}
+}
+
+func TestAClientThatDoesNotReadHoldsNothingUp(t *testing.T) {
+	f := newFront(t, Options{Drain: 100 * time.Millisecond})
+	begun := make(chan struct{})
+	a := newApp(t, "app", func(w http.ResponseWriter, _ *http.Request) {
+		close(begun)
+		for {
+			if _, err := w.Write(make([]byte, 1<<20)); err != nil {
+				return
+			}
+		}
+	})
+	r := f.serve("app", "", a)
+	conn, err := net.Dial("tcp", f.address)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Close()
+	io.WriteString(conn, "GET / HTTP/1.1\r\nHost: app.localhost\r\n\r\n")
+	<-begun
+	ctx, cancel := context.WithTimeout(t.Context(), 5*time.Second)
+	defer cancel()
+	f.Drain(ctx, r.ID)()
+	if ctx.Err() != nil {
+		t.Error("draining hangs")
+	}
+}
+
+func TestWebSocketsAreToldToGo(t *testing.T) {
+	f := newFront(t, Options{})
+	a, ended := echoApp(t)
+	r := f.serve("app", "", a)
+	ws, err := f.dialWebSocket("app.localhost")
+	if err != nil {
+		t.Fatal(err)
+	}
+	echo(t, ws, "hello")
+	began := time.Now()
+	drained := make(chan func(), 1)
+	go func() { drained <- f.Drain(t.Context(), r.ID) }()
+	if _, _, err := ws.ReadMessage(); !websocket.IsCloseError(err, websocket.CloseGoingAway) {
+		t.Errorf("the client is told %v", err)
+	}
+	(<-drained)()
+	if took := time.Since(began); took > goodbyeTime {
+		t.Errorf("draining took %v", took)
+	}
+	if err := <-ended; !websocket.IsCloseError(err, websocket.CloseGoingAway) {
+		t.Errorf("the app is told %v", err)
+	}
+}
+
+func TestAWebSocketThatIgnoresItIsClosed(t *testing.T) {
+	f := newFront(t, Options{})
+	a, _ := echoApp(t)
+	r := f.serve("app", "", a)
+	conn, err := net.Dial("tcp", f.address)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Close()
+	io.WriteString(conn, "GET / HTTP/1.1\r\nHost: app.localhost\r\nConnection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\n\r\n")
+	f.until("it is open", func() bool { return f.upgraded.Load() == 1 && len(a.requests()) == 1 })
+	began := time.Now()
+	f.Drain(t.Context(), r.ID)()
+	if took := time.Since(began); took > goodbyeTime+2*time.Second {
+		t.Errorf("draining took %v", took)
+	}
+	conn.SetReadDeadline(time.Now().Add(patience))
+	if answer, err := io.ReadAll(conn); err != nil || !strings.HasSuffix(string(answer), string(goodbye)) {
+		t.Errorf("the client got %q, %v", answer, err)
+	}
+}
+
+func TestTheEndOfTheIngressIsTheEndOfAll(t *testing.T) {
+	f := newFront(t, Options{Drain: time.Minute})
+	a, _ := echoApp(t)
+	f.serve("socket", "", a)
+	slow, _ := blocking(t, "slow")
+	f.serve("slow", "", slow)
+	ws, err := f.dialWebSocket("socket.localhost")
+	if err != nil {
+		t.Fatal(err)
+	}
+	answered := make(chan int, 1)
+	go func() {
+		status, _ := f.get("http://slow.localhost/")
+		answered <- status
+	}()
+	f.until("the request is there", func() bool { return len(slow.requests()) == 1 })
+	ctx, cancel := context.WithTimeout(t.Context(), 500*time.Millisecond)
+	defer cancel()
+	f.Shutdown(ctx)
+	if _, _, err := ws.ReadMessage(); !websocket.IsCloseError(err, websocket.CloseGoingAway) {
+		t.Errorf("the client is told %v", err)
+	}
+	if status := <-answered; status != 503 {
+		t.Errorf("the request is answered with %d", status)
+	}
+	f.want("http://slow.localhost/", 503, "")
+}
+
+// frame makes a frame as a server sends it.
+func frame(size int, masked bool) []byte {
+	head := []byte{0x82}
+	switch {
+	case size < 126:
+		head = append(head, byte(size))
+	case size < 65536:
+		head = append(head, 126, byte(size>>8), byte(size))
+	default:
+		head = append(head, 127, 0, 0, 0, 0, byte(size>>24), byte(size>>16), byte(size>>8), byte(size))
+	}
+	if masked {
+		head[1] |= 0x80
+		head = append(head, 1, 2, 3, 4)
+	}
+	return append(head, make([]byte, size)...)
+}
+
+func TestFramesAreFollowedThroughAnyPieces(t *testing.T) {
+	var stream []byte
+	ends := map[int]bool{0: true}
+	for _, size := range []int{0, 1, 125, 126, 300, 65535, 65536, 2} {
+		for _, masked := range []bool{false, true} {
+			stream = append(stream, frame(size, masked)...)
+			ends[len(stream)] = true
+		}
+	}
+	for _, piece := range []int{1, 2, 3, 7, 1000, 100000, len(stream)} {
+		var f frames
+		at := 0
+		for part := range slices.Chunk(stream, piece) {
+			if rest := f.rest(part); at+rest < at+len(part) && !ends[at+rest] {
+				t.Fatalf("pieces of %d: at %d a frame is said to end after %d", piece, at, rest)
+			}
+			f.follow(part)
+			at += len(part)
+			if f.between() != ends[at] {
+				t.Fatalf("pieces of %d: at %d it is between frames: %v", piece, at, f.between())
+			}
+		}
+	}
+}

@@ -1,0 +1,306 @@
+package ingress
+
+import (
+	"context"
+	"crypto/rand"
+	"encoding/hex"
+	"fmt"
+	"io"
+	mathrand "math/rand/v2"
+	"net/http"
+	"os"
+	"strconv"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"go.uber.org/zap"
+
+	"github.com/dockwire/dockwire/client/api"
+	"github.com/dockwire/dockwire/engine"
+	"github.com/dockwire/dockwire/engine/enginetest"
+)
+
+// base is the domain of the containers of these tests.
+const base = "test.localhost"
+
+// world is an ingress in front of a real engine.
+type world struct {
+	*front
+	engine *engine.Engine
+	image  string
+}
+
+// newWorld gives the engine a router; nil is the ingress itself.
+func newWorld(t *testing.T, router func(engine.Router) engine.Router) *world {
+	t.Helper()
+	var random [4]byte
+	rand.Read(random[:])
+	id := hex.EncodeToString(random[:])
+	w := &world{front: newFront(t, Options{}), image: "ingress-" + id}
+	t.Cleanup(func() { enginetest.NothingLeft(t, "test-"+id) })
+	if err := enginetest.Client(t).ImageTag(t.Context(), enginetest.Probe(t, nil), w.image+":latest"); err != nil {
+		t.Fatal(err)
+	}
+	var to engine.Router = w.Ingress
+	if router != nil {
+		to = router(to)
+	}
+	e, err := engine.New(engine.Config{Instance: "test-" + id, Base: base, AllowImages: []string{w.image}, Router: to, Drain: DefaultDrain, Log: zap.NewNop()})
+	if err != nil {
+		t.Fatal(err)
+	}
+	w.engine = e
+	ctx, cancel := context.WithCancel(context.Background())
+	ended := make(chan error, 1)
+	go func() { ended <- e.Run(ctx) }()
+	t.Cleanup(func() {
+		w.removeAll()
+		cancel()
+		<-ended
+		e.Close()
+	})
+	return w
+}
+
+func (w *world) removeAll() {
+	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
+	defer cancel()
+	all, err := w.engine.Containers(ctx)
+	if err != nil {
+		w.t.Error(err)
+	}
+	for _, c := range all {
+		if _, err := w.engine.Remove(ctx, c.Name, true); err != nil {
+			w.t.Errorf("%s is left: %v", c.Name, err)
+		}
+	}
+}
+
+// create makes a container that serves.
+func (w *world) create(name, network string, command ...string) api.Container {
+	w.t.Helper()
+	if command == nil {
+		command = []string{"serve"}
+	}
+	c, err := w.engine.Create(w.t.Context(), api.CreateParams{Image: w.image, Name: name, Network: network, Command: command, Memory: 64 << 20}, "tester")
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	return c
+}
+
+func (w *world) remove(name string) {
+	w.t.Helper()
+	if _, err := w.engine.Remove(w.t.Context(), name, false); err != nil {
+		w.t.Fatal(err)
+	}
+}
+
+// addressOf gives where a container is reached.
+func (w *world) addressOf(id string) string {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.containers[id].route.Address.String()
+}
+
+// load asks for URLs at a constant rate, whatever the answers do, until it is
+// ended.
+type load struct {
+	w        *world
+	asked    atomic.Int64
+	answered atomic.Int64 // with 200
+	stop     context.CancelFunc
+	running  sync.WaitGroup
+}
+
+// begin asks for one of the URLs, rate times a second; check sees each answer.
+func (w *world) begin(rate int, urls []string, check func(url string, status int, body string, err error)) *load {
+	ctx, cancel := context.WithCancel(context.Background())
+	l := &load{w: w, stop: cancel}
+	ticker := time.NewTicker(time.Second / time.Duration(rate))
+	l.running.Go(func() {
+		defer ticker.Stop()
+		for {
+			select {
+			case <-ctx.Done():
+				return
+			case <-ticker.C:
+				l.asked.Add(1)
+				l.running.Go(func() { l.ask(urls[mathrand.IntN(len(urls))], check) })
+			}
+		}
+	})
+	return l
+}
+
+func (l *load) ask(url string, check func(string, int, string, error)) {
+	resp, err := l.w.client.Get(url)
+	if err != nil {
+		check(url, 0, "", err)
+		return
+	}
+	defer resp.Body.Close()
+	body, err := io.ReadAll(resp.Body)
+	if resp.StatusCode == http.StatusOK {
+		l.answered.Add(1)
+	}
+	check(url, resp.StatusCode, string(body), err)
+}
+
+// end stops asking and waits for the last answers.
+func (l *load) end() {
+	l.stop()
+	l.running.Wait()
+}
+
+// times is how often a test repeats what it does.
+func times(t *testing.T, usual int) int {
+	if n, err := strconv.Atoi(os.Getenv("DOCKWIRE_TEST_TIMES")); err == nil {
+		return n
+	}
+	return usual
+}
+
+func TestAnAddressThatChangesHandsNeverAnswersForAnother(t *testing.T) {
+	w := newWorld(t, nil)
+	w.create("keeper", "shared", "wait")
+	last := w.create("aa", "shared")
+	l := w.begin(200, []string{"http://aa." + base + "/id", "http://bb." + base + "/id"}, func(url string, status int, body string, err error) {
+		host, _, _ := strings.Cut(strings.TrimPrefix(url, "http://"), ".")
+		switch {
+		case err != nil:
+			t.Errorf("%s: %v", url, err)
+		case status == http.StatusOK && body != host:
+			t.Errorf("%s was answered by %s", url, body)
+		}
+	})
+	defer l.end()
+	reused, n := 0, times(t, 30)
+	for i := range n {
+		address := w.addressOf(last.ID)
+		w.remove(last.Name)
+		last = w.create([]string{"bb", "aa"}[i%2], "shared")
+		if w.addressOf(last.ID) == address {
+			reused++
+		}
+		before := l.answered.Load()
+		w.until("it answers", func() bool { return l.answered.Load() > before+5 })
+	}
+	l.end()
+	t.Logf("%d of %d times the address was that of the one before; %d of %d requests were answered", reused, n, l.answered.Load(), l.asked.Load())
+	if reused == 0 || l.answered.Load() == 0 {
+		t.Error("nothing was tried")
+	}
+}
+
+// sharing is a router that gives all containers one domain.
+type sharing struct{ engine.Router }
+
+const shared = "shop.example"
+
+func (s sharing) Route(r engine.Route) {
+	if r.Host != "" {
+		r.Domain = shared
+	}
+	s.Router.Route(r)
+}
+
+func mustNotFail(t *testing.T) func(string, int, string, error) {
+	return func(url string, status int, body string, err error) {
+		if err != nil || status != http.StatusOK {
+			t.Errorf("%s: %d %s %v", url, status, body, err)
+		}
+	}
+}
+
+func TestScalingUpAndDownFailsNoRequest(t *testing.T) {
+	w := newWorld(t, func(r engine.Router) engine.Router { return sharing{r} })
+	first := w.create("web-1", "")
+	w.until("it is served", func() bool { return w.stateOf(shared, "web-1") == api.PoolServing })
+	l := w.begin(200, []string{"http://" + shared + "/id", "http://" + shared + "/slow/100ms"}, mustNotFail(t))
+	defer l.end()
+	for i := range 4 {
+		w.create(fmt.Sprintf("web-%d", i+2), "", "serve", "-delay", "200ms")
+	}
+	w.until("all serve", func() bool {
+		serving := 0
+		for _, m := range w.Pool(shared) {
+			if m.State == api.PoolServing {
+				serving++
+			}
+		}
+		return serving == 5
+	})
+	if _, err := w.engine.Restart(t.Context(), "web-2", nil); err != nil {
+		t.Error(err)
+	}
+	if _, err := w.engine.Stop(t.Context(), "web-3", nil); err != nil {
+		t.Error(err)
+	}
+	for _, name := range []string{first.Name, "web-2", "web-3", "web-4"} {
+		w.remove(name)
+	}
+	l.end()
+	t.Logf("%d requests", l.asked.Load())
+	if members := w.Pool(shared); len(members) != 1 || members[0].Name != "web-5" {
+		t.Errorf("the pool is %+v", members)
+	}
+}
+
+func TestAContainerThatDiesFailsNoRequestThatCanBeRepeated(t *testing.T) {
+	w := newWorld(t, func(r engine.Router) engine.Router { return sharing{r} })
+	docker := enginetest.Client(t)
+	w.create("web-1", "")
+	dies := w.create("web-2", "")
+	w.until("both serve", func() bool {
+		return w.stateOf(shared, "web-1") == api.PoolServing && w.stateOf(shared, "web-2") == api.PoolServing
+	})
+	l := w.begin(200, []string{"http://" + shared + "/id", "http://" + shared + "/slow/30ms"}, mustNotFail(t))
+	defer l.end()
+	for range times(t, 3) {
+		if err := docker.ContainerKill(t.Context(), dies.ID, "KILL"); err != nil {
+			t.Fatal(err)
+		}
+		w.until("it is out", func() bool { return w.stateOf(shared, "web-2") == api.PoolOut })
+		if _, err := w.engine.Start(t.Context(), "web-2"); err != nil {
+			t.Fatal(err)
+		}
+		w.until("it serves again", func() bool { return w.stateOf(shared, "web-2") == api.PoolServing })
+	}
+}
+
+func TestStoppingWaitsForWhatIsBeingAnswered(t *testing.T) {
+	w := newWorld(t, nil)
+	c := w.create("web", "")
+	w.until("it serves", func() bool { return w.stateOf(c.Domain, "web") == api.PoolServing })
+	ws, err := w.dialWebSocket(c.Domain + "/ws")
+	if err != nil {
+		t.Fatal(err)
+	}
+	echo(t, ws, "hello")
+	answered := make(chan int, 1)
+	go func() {
+		status, _ := w.get("http://" + c.Domain + "/slow/1s")
+		answered <- status
+	}()
+	w.until("the request is there", func() bool {
+		w.mu.Lock()
+		defer w.mu.Unlock()
+		_, n := w.containers[c.ID].backend.status()
+		return n == 2
+	})
+	if _, err := w.engine.Stop(t.Context(), "web", nil); err != nil {
+		t.Fatal(err)
+	}
+	if status := <-answered; status != 200 {
+		t.Errorf("the request was answered with %d", status)
+	}
+	w.want("http://"+c.Domain+"/id", 503, "is not running")
+	if _, err := w.engine.Start(t.Context(), "web"); err != nil {
+		t.Fatal(err)
+	}
+	w.want("http://"+c.Domain+"/id", 200, "web")
+}
