@@ -63,6 +63,7 @@ func (s *session) respond(call *Call, resp *jsonrpc2.Response, wait bool) *Error
 		room = s.out.budget.count(size)
 	}
 	call.room = room
+	s.release(call)
 	resp.ID = jsonrpc2.ID{Num: call.number}
 	if call.conn.SendResponse(call.life, resp) != nil {
 		s.lose(call)

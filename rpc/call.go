@@ -52,6 +52,7 @@ type Call struct {
 
 	cancelled bool // guarded by session.mu: $/cancelRequest has named it
 	returned  bool // guarded by session.mu: Run has returned
+	slot      bool // it has one; belongs to the goroutine that runs the call
 
 	room  grant     // of the response on its way through Conn
 	whole *outFrame // the whole batch, if this was its last response

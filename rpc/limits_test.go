@@ -247,3 +247,19 @@ func TestPlainHTTPTakesNoPlace(t *testing.T) {
 	}
 	s.dial(t).send(request(1, "echo", nil))
 }
+
+// A client that keeps as many calls in flight as it may is never refused: by the
+// time it has read an answer, there is room for the next call.
+func TestAnAnsweredCallHasLeftItsPlace(t *testing.T) {
+	const most = 4
+	p := serve(t, &Options{MaxCalls: most}, table{"echo": echo}).dial(t)
+	for i := range most {
+		p.send(fmt.Sprintf(`{"jsonrpc":"2.0","id":%d,"method":"echo","params":[7]}`, i))
+	}
+	for i := range 2000 {
+		if got := p.receive(); !strings.Contains(got, `"result":[7]`) {
+			t.Fatalf("after %d answers: %s", i, got)
+		}
+		p.send(fmt.Sprintf(`{"jsonrpc":"2.0","id":%d,"method":"echo","params":[7]}`, most+i))
+	}
+}

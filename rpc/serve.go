@@ -76,6 +76,7 @@ func (c *Call) cost() int {
 
 // spawn runs a call that has its slot.
 func (s *session) spawn(call *Call) {
+	call.slot = true
 	s.jobs.Add(1)
 	s.server.count(call, 1)
 	s.server.workers.start(call)
@@ -99,8 +100,14 @@ func (call *Call) do() {
 	result, err = s.run(call)
 }
 
-// release passes the call's slot on, to a call that still has a connection.
+// release passes the call's slot on, if it has one, to a call that still has a
+// connection. It is done just before the answer goes out: who has read it may
+// send the next call at once.
 func (s *session) release(call *Call) {
+	if !call.slot {
+		return
+	}
+	call.slot = false
 	next := s.pass(call)
 	for next != nil && next.life.Err() != nil {
 		s.discard(next)
