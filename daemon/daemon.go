@@ -7,6 +7,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net"
 	"net/http"
 	"os"
 	"path/filepath"
@@ -118,6 +119,7 @@ func (c Config) engine() engine.Config {
 // ingressOptions says how the ingress works.
 func (d *Daemon) ingressOptions() ingress.Options {
 	options := ingress.Options{Drain: d.cfg.Drain, MaxUpgraded: d.cfg.Limits.MaxUpgraded, Log: d.log.Named("ingress")}
+	options.Ready = func() bool { return d.engine.Up() }
 	options.Secured = func(host string) string { return d.certificates.secured(host) }
 	if d.cfg.ACME {
 		options.Challenge = func(w http.ResponseWriter, r *http.Request) bool { return d.certificates.acme.Answer(w, r) }
@@ -142,10 +144,10 @@ func (d *Daemon) rpcOptions() *rpc.Options {
 func (d *Daemon) serve(ctx context.Context, lns *listeners) error {
 	group, running := errgroup.WithContext(ctx)
 	var servers []*http.Server
-	start := func(server *http.Server, serve func() error) {
+	start := func(server *http.Server, ln net.Listener) {
 		servers = append(servers, server)
 		group.Go(func() error {
-			if err := serve(); !errors.Is(err, http.ErrServerClosed) {
+			if err := server.Serve(ln); !errors.Is(err, http.ErrServerClosed) {
 				return err
 			}
 			return nil
@@ -157,17 +159,13 @@ func (d *Daemon) serve(ctx context.Context, lns *listeners) error {
 			c.guard = d.guard()
 			ln = d.encrypted(ln)
 		}
-		server := c.server()
-		start(server, func() error { return server.Serve(ln) })
+		start(c.server(), ln)
 	}
 	for _, ln := range lns.ingress {
-		server := d.ingress.Server()
-		start(server, func() error { return server.Serve(ln) })
+		group.Go(func() error { return d.ingress.Serve(ln, nil) })
 	}
 	for _, ln := range lns.secure {
-		server := d.ingress.Server()
-		server.TLSConfig = d.certificates.forIngress()
-		start(server, func() error { return server.ServeTLS(ln, "", "") })
+		group.Go(func() error { return d.ingress.Serve(ln, d.certificates.forIngress()) })
 	}
 	engineCtx, stopEngine := context.WithCancel(context.WithoutCancel(ctx))
 	defer stopEngine()
@@ -181,6 +179,7 @@ func (d *Daemon) serve(ctx context.Context, lns *listeners) error {
 	})
 	d.log.Info("ready", zap.Strings("listen", urls(d.scheme(), lns.control)), zap.Strings("ingress", append(urls("http", lns.ingress), urls("https", lns.secure)...)),
 		zap.String("instance", d.cfg.Instance), zap.String("version", d.cfg.Version))
+	d.showLink(lns)
 	d.tell(systemd.SdNotifyReady)
 	err := group.Wait()
 	return errors.Join(err, d.engine.Close())

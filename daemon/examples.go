@@ -85,6 +85,7 @@ var inspect1 = api.Inspect{
 			"DOMAIN": text("web.localhost"), "URL": text("http://web.localhost:8420/")},
 		Init: true, StopSignal: "SIGTERM", Profile: "default"},
 	Limits: api.Limits{Memory: 512 << 20, CPUs: 1, Pids: 512, Files: 8192, Shm: 64 << 20, LogMax: 30 << 20},
+	Pool:   []api.PoolMember{{Name: "web", State: api.PoolStarting, Reason: "does not accept connections yet"}},
 	Security: api.Security{NoNewPrivileges: true, Seccomp: "default", Runtime: "runc",
 		Capabilities: strings.Fields("CHOWN DAC_OVERRIDE FOWNER FSETID KILL NET_BIND_SERVICE SETFCAP SETGID SETPCAP SETUID SYS_CHROOT")},
 	Network: api.Network{Name: "web", Address: "10.231.0.2", Gateway: "10.231.0.1", Subnet: "10.231.0.0/29"},

@@ -53,6 +53,7 @@ func (a *app) printInspect(d api.Inspect) {
 	a.sheet("Network", [][2]string{
 		{"Name", n.Name}, {"Address", n.Address}, {"Gateway", n.Gateway}, {"Subnet", n.Subnet}, {"Internal", yesNo(n.Internal)},
 	})
+	a.sheet("Served by", pool(d.Pool))
 	a.sheet("Volumes", mounts(d.Mounts))
 }
 
@@ -92,6 +93,19 @@ func mounts(list []api.Mount) [][2]string {
 	var fields [][2]string
 	for _, m := range list {
 		fields = append(fields, [2]string{m.Path, m.Volume})
+	}
+	return fields
+}
+
+// pool gives the containers that serve the domain, and how they do.
+func pool(list []api.PoolMember) [][2]string {
+	var fields [][2]string
+	for _, m := range list {
+		state := m.State
+		if m.Reason != "" {
+			state += ": " + m.Reason
+		}
+		fields = append(fields, [2]string{m.Name, state})
 	}
 	return fields
 }

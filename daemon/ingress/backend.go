@@ -150,9 +150,7 @@ func (b *backend) leave() {
 	if b.outstanding == 0 {
 		close(b.idle)
 	}
-	for t := range b.tunnels {
-		go t.goAway()
-	}
+	b.goAway()
 }
 
 // finish waits until all is answered, at the longest until ctx ends, and cuts

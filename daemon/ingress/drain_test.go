@@ -5,6 +5,7 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"net/netip"
 	"slices"
 	"strings"
 	"testing"
@@ -165,7 +166,9 @@ func TestTheEndOfTheIngressIsTheEndOfAll(t *testing.T) {
 	if status := <-answered; status != 503 {
 		t.Errorf("the request is answered with %d", status)
 	}
-	f.want("http://slow.localhost/", 503, "")
+	if _, err := net.Dial("tcp", f.address); err == nil {
+		t.Error("it still listens")
+	}
 }
 
 // frame makes a frame as a server sends it.
@@ -209,4 +212,40 @@ func TestFramesAreFollowedThroughAnyPieces(t *testing.T) {
 			}
 		}
 	}
+}
+
+func TestDrainingWaitsForAContainerThatIsReplacedToo(t *testing.T) {
+	f := newFront(t, Options{})
+	a, proceed := blocking(t, "old")
+	old := f.serve("app", "", a)
+	answered := make(chan string, 1)
+	go func() {
+		_, body := f.get("http://app.localhost/")
+		answered <- body
+	}()
+	f.until("the request is there", func() bool { return len(a.requests()) == 1 })
+	next := route("app", "", newApp(t, "new", nil).Listener.Addr().String())
+	next.ID = "id-next"
+	f.Route(next)
+	old.State, old.Address = api.StateRemoved, netip.AddrPort{}
+	f.Route(old)
+	f.want("http://app.localhost/", 200, "new")
+	drained := make(chan func(), 1)
+	go func() { drained <- f.Drain(t.Context(), old.ID) }()
+	select {
+	case <-drained:
+		t.Fatal("it is drained while a request is outstanding")
+	case <-time.After(50 * time.Millisecond):
+	}
+	close(proceed)
+	if body := <-answered; body != "old" {
+		t.Errorf("it answers %q", body)
+	}
+	(<-drained)()
+	f.want("http://app.localhost/", 200, "new")
+	f.until("it is forgotten", func() bool {
+		f.mu.Lock()
+		defer f.mu.Unlock()
+		return len(f.containers) == 1
+	})
 }

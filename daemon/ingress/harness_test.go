@@ -37,19 +37,17 @@ func newFront(t *testing.T, options Options) *front {
 		options.Log = zaptest.NewLogger(t, zaptest.Level(zaptest.NewLogger(t).Level()+10))
 	}
 	in := New(options)
-	server := in.Server()
 	ln := listen(t)
 	served := make(chan error, 1)
-	go func() { served <- server.Serve(ln) }()
+	go func() { served <- in.Serve(ln, nil) }()
 	transport := &http.Transport{MaxIdleConnsPerHost: 1000, DialContext: dialer(ln.Addr().String())}
 	f := &front{Ingress: in, t: t, address: ln.Addr().String(), client: &http.Client{Transport: transport, Timeout: patience}}
 	t.Cleanup(func() {
 		transport.CloseIdleConnections()
-		server.Close()
-		if err := <-served; err != http.ErrServerClosed {
+		in.Shutdown(t.Context()) // which has ended by now
+		if err := <-served; err != nil {
 			t.Error(err)
 		}
-		in.Shutdown(t.Context()) // which has ended by now
 	})
 	return f
 }
@@ -144,17 +142,18 @@ func (f *front) until(what string, ok func() bool) {
 	}
 }
 
-// get asks for a URL and gives the status and the body.
+// get asks for a URL and gives the status and the body, or 0 and why there is
+// none.
 func (f *front) get(url string) (int, string) {
 	f.t.Helper()
 	resp, err := f.client.Get(url)
 	if err != nil {
-		f.t.Fatal(err)
+		return 0, err.Error()
 	}
 	defer resp.Body.Close()
 	body, err := io.ReadAll(resp.Body)
 	if err != nil {
-		f.t.Fatal(err)
+		return 0, err.Error()
 	}
 	return resp.StatusCode, string(body)
 }

@@ -34,6 +34,10 @@ type Options struct {
 	// nothing. Requests in clear for one that is are sent there.
 	Secured func(host string) string
 
+	// Ready says whether it is known which containers there are: until then a host
+	// that nobody has may yet turn out to be somebody's.
+	Ready func() bool
+
 	// Challenge answers a request in clear that is not for a container but for
 	// us: an ACME authority's.
 	Challenge func(w http.ResponseWriter, r *http.Request) bool
@@ -44,6 +48,9 @@ type Options struct {
 func (o Options) withDefaults() Options {
 	o.Drain = max(0, cmp.Or(o.Drain, DefaultDrain))
 	o.MaxUpgraded = cmp.Or(o.MaxUpgraded, 10_000)
+	if o.Ready == nil {
+		o.Ready = func() bool { return true }
+	}
 	if o.Log == nil {
 		o.Log = zap.NewNop()
 	}
@@ -62,8 +69,9 @@ type Ingress struct {
 	table   atomic.Pointer[table]
 	changed bell // rings when a request that waits should look again
 
-	mu         sync.Mutex            // guards the next two
+	mu         sync.Mutex            // guards the next three
 	containers map[string]*container // by id
+	servers    []*http.Server
 	closing    bool
 	stats      statistics
 
@@ -94,29 +102,6 @@ func New(options Options) *Ingress {
 // whole length was announced. Every other response is sent as it is written.
 const flushInterval = 5 * time.Millisecond
 
-// The bounds of a connection to the ingress.
-const (
-	headerTimeout = 5 * time.Second
-	idleTimeout   = 2 * time.Minute
-	maxHeader     = 16 << 10
-	httpSlack     = 4 << 10  // what net/http reads beyond its MaxHeaderBytes
-	maxFrame      = 16 << 10 // of HTTP/2, the least that the standard allows
-)
-
-// Server gives the HTTP server that a listener of the ingress is served by. Over
-// TLS it speaks HTTP/2 too, in clear only HTTP/1.
-func (in *Ingress) Server() *http.Server {
-	return &http.Server{
-		Handler:                      in,
-		ReadHeaderTimeout:            headerTimeout,
-		IdleTimeout:                  idleTimeout,
-		MaxHeaderBytes:               maxHeader - httpSlack,
-		HTTP2:                        &http.HTTP2Config{MaxReadFrameSize: maxFrame},
-		DisableGeneralOptionsHandler: true, // what is asked of the server itself is asked of nobody
-		ErrorLog:                     zap.NewStdLog(in.log),
-	}
-}
-
 // ServeHTTP implements http.Handler.
 func (in *Ingress) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	if r.TLS == nil && in.options.Challenge != nil && in.options.Challenge(w, r) {
@@ -142,22 +127,6 @@ func (in *Ingress) secured(x *exchange) string {
 		return ""
 	}
 	return in.options.Secured(x.host)
-}
-
-// Shutdown takes every container out of service, as Drain does, and returns once
-// nothing is being answered any more. What is not done when ctx ends is cut off.
-func (in *Ingress) Shutdown(ctx context.Context) {
-	stop := context.AfterFunc(ctx, in.end)
-	defer stop()
-	in.mu.Lock()
-	in.closing = true
-	for _, c := range in.containers {
-		in.settle(c)
-	}
-	in.publish()
-	in.mu.Unlock()
-	in.background.Wait()
-	in.end()
 }
 
 // bell wakes those who wait for something to change. The zero value is ready.

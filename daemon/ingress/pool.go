@@ -12,10 +12,9 @@ import (
 	"github.com/dockwire/dockwire/engine"
 )
 
-// pool is the containers that a host's requests are spread over. It is never
-// changed.
+// pool is the containers that a host's requests are spread over, one at least.
+// It is never changed.
 type pool struct {
-	host    string
 	members []member
 }
 
@@ -36,25 +35,25 @@ const longestWait = 5 * time.Second
 
 // choose gives the backend that answers a request for the host, other than not,
 // and counts the request as outstanding there. While nothing but a container
-// that was just started could answer, it waits a little. Its errors are
-// *refusal, or that of ctx.
+// that was just started could answer, or it is not known who could, it waits a
+// little. Its errors are *refusal, or that of ctx.
 func (in *Ingress) choose(ctx context.Context, host string, not *backend) (*backend, error) {
 	var late <-chan time.Time
 	patient := not == nil
 	for {
 		changed := in.changed.wait()
 		p := in.pool(host)
-		if p == nil {
-			return nil, refuse(http.StatusNotFound, "no container has the domain "+host)
-		}
 		b, wait := p.pick(not, patient)
+		if p == nil {
+			wait = patient && !in.options.Ready()
+		}
 		switch {
 		case b != nil && b.acquire():
 			return b, nil
 		case b != nil: // it left the moment before
 			continue
 		case !wait:
-			return nil, p.refusal()
+			return nil, in.refusal(host, p)
 		}
 		if late == nil {
 			timer := time.NewTimer(longestWait)
@@ -76,6 +75,9 @@ func (in *Ingress) choose(ctx context.Context, host string, not *backend) (*back
 // patient, and else tried like one that accepts no connection.
 func (p *pool) pick(not *backend, patient bool) (best *backend, wait bool) {
 	standing, outstanding := unhealthy, 0
+	if p == nil {
+		return nil, false
+	}
 	n := len(p.members)
 	for i, first := 0, rand.IntN(n); i < n; i++ { // begin anywhere: equals take turns
 		b := p.members[(first+i)%n].backend
@@ -93,8 +95,14 @@ func (p *pool) pick(not *backend, patient bool) (best *backend, wait bool) {
 	return best, false
 }
 
-// refusal says why nothing in the pool can answer.
-func (p *pool) refusal() *refusal {
+// refusal says why nothing in the pool of the host can answer; it may have none.
+func (in *Ingress) refusal(host string, p *pool) *refusal {
+	if p == nil && !in.options.Ready() {
+		return refuse(http.StatusServiceUnavailable, "it is not known at the moment whether a container has the domain "+host)
+	}
+	if p == nil {
+		return refuse(http.StatusNotFound, "no container has the domain "+host)
+	}
 	reasons := make([]string, 0, len(p.members))
 	for _, m := range p.members {
 		if _, reason := m.state(); !slices.Contains(reasons, reason) {
@@ -102,7 +110,7 @@ func (p *pool) refusal() *refusal {
 		}
 	}
 	slices.Sort(reasons)
-	return refuse(http.StatusServiceUnavailable, p.host+" is not served at the moment: its container "+strings.Join(reasons, ", another "))
+	return refuse(http.StatusServiceUnavailable, host+" is not served at the moment: its container "+strings.Join(reasons, ", another "))
 }
 
 // state says whether the container is in the pool, and why not.

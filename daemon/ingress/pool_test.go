@@ -254,3 +254,28 @@ func TestAConnectionIsNotUsedForWhatComesAfter(t *testing.T) {
 	f.until("it is served", func() bool { return f.stateOf("other.localhost", "other") == api.PoolServing })
 	f.want("http://app.localhost/", 503, "is not running")
 }
+
+func TestUntilTheContainersAreKnownARequestWaits(t *testing.T) {
+	known := make(chan struct{})
+	f := newFront(t, Options{Ready: func() bool {
+		select {
+		case <-known:
+			return true
+		default:
+			return false
+		}
+	}})
+	a := newApp(t, "app", nil)
+	answered := make(chan string, 1)
+	go func() {
+		_, body := f.get("http://app.localhost/")
+		answered <- body
+	}()
+	f.serve("app", "", a)
+	if body := <-answered; body != "app" {
+		t.Errorf("it answers %q", body)
+	}
+	f.want("http://nobody.localhost/", 503, "not known at the moment")
+	close(known)
+	f.want("http://nobody.localhost/", 404, "no container has the domain")
+}

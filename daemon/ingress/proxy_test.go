@@ -3,6 +3,8 @@ package ingress
 import (
 	"bytes"
 	"crypto/sha256"
+	"crypto/tls"
+	"crypto/x509"
 	"encoding/json"
 	"fmt"
 	"io"
@@ -120,21 +122,26 @@ func TestHTTP2IsSpokenOverTLSOnly(t *testing.T) {
 	f := newFront(t, Options{})
 	a := newApp(t, "app", nil)
 	f.serve("app", "", a)
-	server := httptest.NewUnstartedServer(nil)
-	server.Config = f.Server()
-	server.EnableHTTP2 = true
-	server.StartTLS()
-	defer server.Close()
-	transport := server.Client().Transport.(*http.Transport)
-	transport.DialContext = dialer(server.Listener.Addr().String())
-	transport.TLSClientConfig.ServerName = "example.com" // as its certificate has it
+	server := httptest.NewTLSServer(nil) // for its certificate
+	server.Close()
+	ln := listen(t)
+	go f.Serve(ln, &tls.Config{Certificates: server.TLS.Certificates})
+	roots := x509.NewCertPool()
+	roots.AddCert(server.Certificate())
+	transport := &http.Transport{
+		DialContext:       dialer(ln.Addr().String()),
+		TLSClientConfig:   &tls.Config{RootCAs: roots, ServerName: "example.com"}, // as the certificate has it
+		ForceAttemptHTTP2: true,
+	}
+	defer transport.CloseIdleConnections()
+	client := &http.Client{Transport: transport}
 	for host, want := range map[string]int{"app.localhost": 200, "other.localhost": 404, "bad@app.localhost": 400} {
 		req, err := http.NewRequest("GET", "https://app.localhost/", nil)
 		if err != nil {
 			t.Fatal(err)
 		}
 		req.Host = host
-		resp, err := server.Client().Do(req)
+		resp, err := client.Do(req)
 		if err != nil {
 			if want == 400 {
 				continue // the client itself refuses to send it

@@ -35,11 +35,17 @@ func (in *Ingress) Route(r engine.Route) {
 	}
 	c.route = r
 	in.settle(c)
-	if r.State == api.StateRemoved {
-		delete(in.containers, r.ID)
-		in.stats.leave(r.Name)
-	}
+	in.forget(c)
 	in.publish()
+}
+
+// forget drops what is known of a container that is gone, once nobody is served
+// by it any more.
+func (in *Ingress) forget(c *container) {
+	if c.route.State == api.StateRemoved && len(c.leaving) == 0 && in.containers[c.route.ID] == c {
+		delete(in.containers, c.route.ID)
+		in.stats.leave(c.route.Name)
+	}
 }
 
 // Drain implements engine.Router.
@@ -72,7 +78,7 @@ func (in *Ingress) Drain(ctx context.Context, id string) (release func()) {
 
 // settle makes what serves a container be as its route says.
 func (in *Ingress) settle(c *container) {
-	wanted := c.route.Host != "" && c.route.Address.IsValid() && c.held == 0 && !in.closing
+	wanted := c.route.Host != "" && c.route.State != api.StateRemoved && c.route.Address.IsValid() && c.held == 0 && !in.closing
 	if b := c.backend; b != nil && !(wanted && b.leadsTo(c.route)) {
 		if !b.leadsTo(c.route) {
 			b.noDial() // the address may soon be another container's; what is connected may go on
@@ -100,6 +106,7 @@ func (in *Ingress) retire(c *container, b *backend) {
 		in.mu.Lock()
 		defer in.mu.Unlock()
 		delete(c.leaving, b)
+		in.forget(c)
 	})
 }
 
@@ -108,7 +115,7 @@ func (in *Ingress) publish() {
 	t := table{}
 	for _, c := range in.containers {
 		for _, host := range []string{c.route.Host, c.route.Domain} {
-			if host != "" && !t[host].has(c.route.ID) {
+			if host != "" && c.route.State != api.StateRemoved && !t[host].has(c.route.ID) {
 				t.add(host, c)
 			}
 		}
@@ -120,7 +127,7 @@ func (in *Ingress) publish() {
 func (t table) add(host string, c *container) {
 	p := t[host]
 	if p == nil {
-		p = &pool{host: host}
+		p = &pool{}
 		t[host] = p
 	}
 	p.members = append(p.members, member{route: c.route, held: c.held > 0, backend: c.backend})

@@ -161,6 +161,19 @@ func (b *backend) addTunnel(t *tunnel) {
 	}
 }
 
+// tellTunnels tells all WebSockets of the backend to go.
+func (b *backend) tellTunnels() {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.goAway()
+}
+
+func (b *backend) goAway() {
+	for t := range b.tunnels {
+		go t.goAway() // which may have to wait for what is being written
+	}
+}
+
 func (b *backend) removeTunnel(t *tunnel) {
 	b.mu.Lock()
 	defer b.mu.Unlock()

@@ -28,11 +28,11 @@ export function spans(text) {
   return all;
 }
 
-// sign shows a character that cannot be seen.
+// sign shows a character that cannot be seen: ^[ for an escape.
 function sign(character) {
   const code = character.codePointAt(0);
-  if (code < 0x20) return String.fromCodePoint(0x2400 + code);
-  return code === 0x7f ? "␡" : `<U+${code.toString(16).toUpperCase().padStart(4, "0")}>`;
+  if (code < 0x20 || code === 0x7f) return "^" + String.fromCharCode(code ^ 0x40);
+  return `<U+${code.toString(16).toUpperCase().padStart(4, "0")}>`;
 }
 
 const FLAGS = { 1: "bold", 2: "dim", 3: "italic", 4: "underline", 7: "inverse", 9: "strike" };

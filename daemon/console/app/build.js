@@ -84,6 +84,7 @@ export function jobView(id) {
       <time class="elapsed" role="timer">${duration(job.seconds)}</time>
       <span class="fill"></span>
       ${running ? html`<button class="danger" @click=${() => attempt(() => dw.call("cancelBuild", { id }))}>Cancel the build</button>` : nothing}
+      ${["failed", "cancelled"].includes(job.state) ? html`<a class="button primary" href="#/build" @click=${() => { draft = { name: job.params.name, url: job.params.url, named: true }; }}>Build again…</a>` : nothing}
       ${job.state === "succeeded" ? html`<a class="button primary" href=${`#/create/${job.params.name}`}>Create a container</a>` : nothing}
     </div>
     <progress aria-label="Progress" max=${job.steps || 1} value=${running ? job.steps ? job.step - 1 || 0.3 : nothing : job.steps || 1} class=${job.state}></progress>

@@ -3,10 +3,12 @@
 import uPlot from "../vendor/uPlot.esm.js";
 import { bytes, percent } from "./format.js";
 
+const POWERS = Array.from({ length: 50 }, (_, i) => 2 ** i); // so that the ticks of sizes are round
+
 const CHARTS = [
   { title: "CPU, of one core", value: (v) => (v == null ? "–" : percent(v)), series: [["CPU", "cpu"]], least: 5 },
-  { title: "Memory", value: (v) => (v == null ? "–" : bytes(v)), series: [["Memory", "memory"]], least: 1 << 20 },
-  { title: "Network, per second", value: (v) => (v == null ? "–" : bytes(v)), series: [["Received", "received"], ["Sent", "sent"]], least: 1024 },
+  { title: "Memory", value: (v) => (v == null ? "–" : bytes(v)), series: [["Memory", "memory"]], least: 1 << 20, incrs: POWERS },
+  { title: "Network, per second", value: (v) => (v == null ? "–" : bytes(v)), series: [["Received", "received"], ["Sent", "sent"]], least: 1024, incrs: POWERS },
 ];
 
 class UsageCharts extends HTMLElement {
@@ -69,14 +71,14 @@ class UsageCharts extends HTMLElement {
   }
 }
 
-function options({ value, series, least }, width, colour) {
+function options({ value, series, least, incrs }, width, colour) {
   const axis = { stroke: colour("--quiet"), grid: { stroke: colour("--line"), width: 1 }, ticks: { stroke: colour("--line") }, font: "12px system-ui" };
   const lines = series.map(([label], i) => ({
     label, value: (_, v) => value(v), width: 2, stroke: colour(i ? "--second" : "--accent"), fill: i ? undefined : colour("--accent-wash"), points: { show: false },
   }));
   return {
     width, height: 190, series: [{ label: "Time", value: "{HH}:{mm}:{ss}" }, ...lines], cursor: { y: false },
-    axes: [{ ...axis, values: "{HH}:{mm}:{ss}", space: 90 }, { ...axis, size: 76, values: (_, ticks) => ticks.map(value) }],
+    axes: [{ ...axis, values: "{HH}:{mm}:{ss}", space: 90 }, { ...axis, size: 76, ...(incrs && { incrs }), values: (_, ticks) => ticks.map(value) }],
     scales: { y: { range: (_, min, max) => [0, Math.max(least, max * 1.15)] } },
   };
 }

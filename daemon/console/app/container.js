@@ -36,20 +36,22 @@ function beside(name) {
     <option value="">Beside…</option>${others.map((other) => html`<option>${other}</option>`)}</select>`;
 }
 
-// logsView shows several logs side by side.
-export function logsView(names) {
+// logsView shows several logs, side by side or merged.
+export function logsView(names, how) {
   const others = [...state.containers.keys()].filter((other) => !names.includes(other)).sort();
   const to = (list) => `#/logs/${list.join()}`;
-  return html`<div class="head"><nav aria-label="Path"><a href="#/">Containers</a> / </nav><h1>Logs</h1><span class="fill"></span>
+  return html`<div class="head"><nav aria-label="Path"><a href="#/">Containers</a> / </nav><h1>Logs</h1>
+      <a class="button toggle" aria-current=${how ? "false" : "true"} href=${to(names)}>Side by side</a><a class="button toggle" aria-current=${how ? "true" : "false"} href=${`${to(names)}/merged`}>Merged</a>
+      <span class="fill"></span>
       ${others.length ? html`<select aria-label="Add a log" @change=${({ target }) => { location.hash = to([...names, target.value]); }}>
         <option value="">Add…</option>${others.map((other) => html`<option>${other}</option>`)}</select>` : nothing}</div>
-    <div class="beside">${names.map((name) => html`<section aria-label=${`Log of ${name}`}>
+    ${how ? html`<dw-logs .names=${names.join()}></dw-logs>` : html`<div class="beside">${names.map((name) => html`<section aria-label=${`Log of ${name}`}>
       <h2><a href=${`#/c/${name}/logs`}>${name}</a> <a class="close" aria-label=${`Close the log of ${name}`} href=${to(names.filter((other) => other !== name))}>×</a></h2>
-      <dw-logs .name=${name}></dw-logs></section>`)}</div>`;
+      <dw-logs .names=${name}></dw-logs></section>`)}</div>`}`;
 }
 
 const views = {
-  logs: ({ name }) => html`<dw-logs .name=${name}></dw-logs>`,
+  logs: ({ name }) => html`<dw-logs .names=${name}></dw-logs>`,
   usage: ({ name }) => html`<dw-usage .usage=${state.usage.get(name)} .count=${state.usage.get(name)?.samples.length}></dw-usage>`,
   inspect: (c) => fetched(c, "inspect", inspect),
   diff: (c) => fetched(c, "diff", diff),

@@ -41,7 +41,7 @@ export function createView() {
       <label for="name">Name</label>
       <div><input id="name" name="name" required autocomplete="off" autocapitalize="off" spellcheck="false" maxlength="80" .value=${name}
           aria-invalid=${Boolean(trouble)} aria-describedby="name-says" @input=${({ target }) => { name = target.value; touched = true; changed(); }}>
-        <p id="name-says" class=${trouble ? "says wrong" : "says"} aria-live="polite">${trouble || html`Its domain will be <b>${name || "NAME"}</b>${base() || ".(the daemon's domain)"}.`}</p></div>
+        <p id="name-says" class=${trouble ? "says wrong" : "says"} aria-live="polite">${trouble || html`Its domain will ${base() ? "be" : "begin with"} <b>${name || "NAME"}${base()}</b>`}</p></div>
       <fieldset><legend>Environment</legend>
         ${rows.map(([key, value], i) => html`<div class="pair">
           <input aria-label=${`Variable ${i + 1}`} placeholder="KEY" .value=${key} autocapitalize="off" spellcheck="false" @input=${({ target }) => edit(i, 0, target.value)}>

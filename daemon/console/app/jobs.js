@@ -6,6 +6,9 @@ import { Lines } from "./lines.js";
 
 const REMEMBERED = "builds"; // in the storage of the tab: by id, what it takes to take a build up again
 
+// How a step begins, as BuildKit's lines say it and as the classic builder's do.
+const STEP = /^(?:Step |(?:CACHED )?\[(?:\S+ )?)(\d+)\/(\d+)(?:\] | : )/;
+
 const jobs = new Map();
 
 // begin builds, and calls back with the job once the build has an id.
@@ -70,14 +73,17 @@ class Job {
   }
 
   take(event) {
+    for (const line of event.lines ?? []) this.#progress(line);
     this.lines.take(event);
-    for (const { stream, text } of event.lines ?? []) this.#progress(stream, text);
   }
 
-  #progress(stream, text) {
-    const step = /^Step (\d+)\/(\d+)/.exec(text) ?? /^#\d+ \[(?:\S+ )?(\d+)\/(\d+)\]/.exec(text);
-    if (step) [this.step, this.steps] = [Number(step[1]), Number(step[2])];
-    if (stream === "git") this.phase = /queue/i.test(text) ? "Queued" : "Fetching";
+  #progress(line) {
+    const step = line.stream !== "git" && STEP.exec(line.text);
+    if (step) {
+      line.step = true;
+      [this.step, this.steps] = [Number(step[1]), Number(step[2])];
+    }
+    if (line.stream === "git") this.phase = /queue/i.test(line.text) ? "Queued" : "Fetching";
     else this.phase = this.steps ? `Step ${this.step} of ${this.steps}` : "Building";
   }
 

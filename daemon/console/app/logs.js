@@ -1,4 +1,4 @@
-// <dw-logs> is the log of a container, live, with what one does to a log.
+// <dw-logs> is the log of a container, or of several in one, live, with what one does to a log.
 
 import { html, render } from "../vendor/lit-html.js";
 import { dw, say, pause } from "./store.js";
@@ -11,14 +11,15 @@ const TAIL = 20_000; // lines that are shown of what is there already
 const AGAIN = 2_000; // milliseconds
 
 class Logs extends HTMLElement {
-  #name = "";
+  #names = "";
   #abort = null;
   #go = null; // resolves when a pause ends
   #over = "";
 
-  set name(name) {
-    if (name === this.#name) return;
-    this.#name = name;
+  // names are those of the containers, with commas between them.
+  set names(names) {
+    if (names === this.#names) return;
+    this.#names = names;
     if (this.isConnected) this.#begin();
   }
 
@@ -34,20 +35,34 @@ class Logs extends HTMLElement {
     this.#over = "";
     this.lines = new Lines();
     this.draw();
-    this.#read(this.lines, this.#abort.signal);
+    const names = this.#names.split(",");
+    if (names.length > 1) this.#merge(names, this.lines, this.#abort.signal);
+    else this.#read(names[0], false, this.lines, this.#abort.signal);
   }
 
-  async #read(lines, signal) {
-    const params = { follow: true, tail: TAIL };
+  // merge begins with what is there already, in order, and goes on as lines come.
+  async #merge(names, lines, signal) {
+    const all = await Promise.all(names.map(async (name) => {
+      const { lines, cursor } = await dw.call(`${name}/logs`, { tail: Math.floor(TAIL / names.length) }, { signal }).catch(() => ({ lines: [] }));
+      for (const line of lines) line.from = name;
+      return { lines, cursor };
+    }));
+    if (signal.aborted) return;
+    lines.add(all.flatMap(({ lines }) => lines).sort((a, b) => (a.time < b.time ? -1 : 1)));
+    names.forEach((name, i) => this.#read(name, true, lines, signal, all[i].cursor));
+  }
+
+  async #read(name, several, lines, signal, after) {
+    const params = { follow: true, ...(after ? { after } : { tail: TAIL }) };
     while (!signal.aborted) {
       try {
-        for await (const event of dw.stream(`${this.#name}/logs`, params, { signal })) {
+        for await (const event of dw.stream(`${name}/logs`, params, { signal })) {
           if (event.cursor) params.after = event.cursor;
+          if (several) for (const line of event.lines ?? []) line.from = name;
           lines.take(event);
           await this.#go?.promise;
         }
-        this.#end("The container was removed; its log ends here");
-        return;
+        return this.#end(`${name} was removed; its log ends here`);
       } catch (error) {
         if (signal.aborted || error.code === "refused" || error.code === "closed") return;
         if (error.code !== codes.unavailable) return this.#end(error.reason ?? error.message);
@@ -57,7 +72,7 @@ class Logs extends HTMLElement {
   }
 
   #end(text) {
-    this.#over = text;
+    if (!this.#names.includes(",")) this.#over = text;
     this.lines.mark(text);
     this.draw();
   }
@@ -77,9 +92,10 @@ class Logs extends HTMLElement {
   }
 
   draw() {
+    const names = this.#names.replaceAll(",", "+");
     render(html`
-      ${toolbar(this, { name: this.#name, file: `${this.#name}.log`, streams: true, pause: this.#over ? null : () => this.pause(), paused: this.paused })}
-      <dw-lines label=${`Log of ${this.#name}`} .lines=${this.lines}></dw-lines>`, this);
+      ${toolbar(this, { file: `${names}.log`, streams: true, pause: this.#over ? null : () => this.pause(), paused: this.paused })}
+      <dw-lines label=${`Log of ${names}`} ?several=${this.#names.includes(",")} .lines=${this.lines}></dw-lines>`, this);
   }
 }
 

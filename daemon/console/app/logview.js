@@ -82,14 +82,15 @@ class LinesView extends HTMLElement {
   // *texts gives the lines that pass the filters, as they are copied.
   *texts() {
     for (let i = this.#head; i < this.#shown.length; i++) {
-      const { time, text } = this.#lines.at(this.#shown[i]);
-      yield (this.#options.times && time ? time + " " : "") + plain(text);
+      const { time, text, from } = this.#lines.at(this.#shown[i]);
+      yield (this.#options.times && time ? time + " " : "") + (from ? from + " " : "") + plain(text);
     }
   }
 
   // find goes to the next line that matches, or to the one before, and gives its number or -1.
   find(step) {
     const { search } = this.#options;
+    this.#extend(); // a key may come before the next frame
     if (!search || !this.count) return -1;
     const from = this.hit < 0 ? (step > 0 ? this.#head - 1 : this.#shown.length) : this.#index(this.#shown, this.hit);
     for (let n = 1; n <= this.count; n++) {
@@ -124,7 +125,7 @@ class LinesView extends HTMLElement {
 
   #measure() {
     const width = this.gauge.getBoundingClientRect().width / 100;
-    const gutter = this.#options.times ? 15 : 2; // characters; log.css says so too
+    const gutter = (this.#options.times ? 15 : 2) + (this.hasAttribute("several") ? 14 : 0); // characters; log.css says so too
     const columns = Math.max(20, Math.floor((this.scroller.clientWidth - 24) / width) - gutter) || 80;
     if (columns !== this.#columns && this.#options.wrap) {
       this.#columns = columns;
@@ -234,12 +235,13 @@ class LinesView extends HTMLElement {
   }
 
   #row(line, number, piece, k) {
-    const row = element("div", `row ${line.stream}${number === this.hit ? " found" : ""}`);
+    const row = element("div", `row ${line.stream}${line.step ? " step" : ""}${number === this.hit ? " found" : ""}`);
     if (line.stream === "mark") {
       row.textContent = line.text;
       return row;
     }
     if (this.#options.times) row.append(element("time", "", k === 0 && line.time ? clock(line.time) : ""));
+    if (line.from) row.append(element("span", "from", k === 0 ? line.from : ""));
     const text = row.appendChild(element("span", "text"));
     for (const span of piece) this.#span(text, span);
     return row;
@@ -305,14 +307,14 @@ function styled(text, style, sign, hit) {
   const made = element(hit ? "mark" : "span", sign ? "sign" : "", text);
   if (!style) return made;
   for (const flag of ["bold", "dim", "italic", "underline", "inverse", "strike"]) if (style[flag]) made.classList.add(flag);
-  colour(made, "color", "f", style.fg);
-  colour(made, "backgroundColor", "b", style.bg);
+  const { fg, bg } = style;
+  if (Array.isArray(bg)) {
+    made.style.backgroundColor = `rgb(${bg.join()})`;
+    made.style.color = bg[0] * 0.3 + bg[1] * 0.59 + bg[2] * 0.11 > 128 ? "#000" : "#fff"; // whatever the program chose: it has to be read
+  } else if (bg !== undefined) made.classList.add(`b${bg}`);
+  else if (Array.isArray(fg)) made.style.color = `color-mix(in srgb, rgb(${fg.join()}) 45%, var(--text))`;
+  if (fg >= 0 && !Array.isArray(bg)) made.classList.add(`f${fg}`);
   return made;
-}
-
-function colour(made, property, prefix, value) {
-  if (Array.isArray(value)) made.style[property] = `rgb(${value.join()})`;
-  else if (value !== undefined) made.classList.add(prefix + value);
 }
 
 function clock(time) {

@@ -17,7 +17,7 @@ let route = [];
 const views = {
   "": () => containersView(),
   c: (name, tab) => containerView(name, tab),
-  logs: (names = "") => logsView(names.split(",").filter(Boolean)),
+  logs: (names = "", how) => logsView(names.split(",").filter(Boolean), how),
   images: () => imagesView(),
   build: (id) => (id ? jobView(id) : buildView()),
   create: () => createView(),
@@ -97,5 +97,9 @@ addEventListener("hashchange", () => {
 });
 addEventListener("keydown", onkey);
 setInterval(changed, 1_000); // ages and times go on
+setInterval(() => {
+  const unsettled = state.builds?.some(({ state: is }) => is === "queued" || is === "running");
+  if (route[0] === "build" && state.link === "open" && unsettled) loadBuilds();
+}, 3_000);
 if (token() !== null && !location.hash.startsWith("#token=")) signIn(token());
 goTo();

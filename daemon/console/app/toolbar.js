@@ -1,7 +1,7 @@
 // The toolbar over a <dw-lines>: search and filter, what is shown, and what may be done with it.
 
 import { html, nothing } from "../vendor/lit-html.js";
-import { say } from "./store.js";
+import { failed, say } from "./store.js";
 
 // What one chose holds for the next log too.
 const chosen = { wrap: true, times: matchMedia("(min-width: 700px)").matches, only: false, pattern: false };
@@ -33,7 +33,7 @@ export function toolbar(host, { file, streams, pause, paused }) {
       @click=${() => view().setFollow(!view().follow)}>Follow</button>
     ${pause ? html`<button class=${paused ? "toggle held" : "toggle"} aria-pressed=${paused} data-key="p"
       title="Stop reading (p): what comes meanwhile waits at the daemon" @click=${pause}>${paused ? "Paused" : "Pause"}</button>` : nothing}
-    <button @click=${() => copy(view())} title="Copy the lines shown">Copy</button>
+    <button @click=${({ target }) => copy(view(), target)} title="Copy the lines shown">Copy</button>
     <button @click=${() => download(view(), file)} title="Download the lines shown">Download</button>
   </div>`;
 }
@@ -77,9 +77,15 @@ function searchKey(event, view, host) {
   host.draw();
 }
 
-async function copy(view) {
-  const text = [...view.texts()].join("\n");
-  await navigator.clipboard?.writeText(text).then(() => say("Copied"), () => say("The browser does not let this page copy"));
+async function copy(view, button) {
+  try {
+    await navigator.clipboard.writeText([...view.texts()].join("\n"));
+    button.textContent = "Copied";
+    say("Copied");
+    setTimeout(() => { button.textContent = "Copy"; }, 1_500);
+  } catch {
+    failed(new Error("The browser does not let this page copy. Download the lines instead."));
+  }
 }
 
 function download(view, file) {

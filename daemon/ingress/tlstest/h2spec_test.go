@@ -38,10 +38,7 @@ func serveApp(t *testing.T) (port int) {
 	}
 	shown := httptest.NewTLSServer(nil) // for its certificate
 	defer shown.Close()
-	server := in.Server()
-	server.TLSConfig = &tls.Config{Certificates: shown.TLS.Certificates}
-	go server.ServeTLS(ln, "", "")
-	t.Cleanup(func() { server.Close() })
+	go in.Serve(ln, &tls.Config{Certificates: shown.TLS.Certificates})
 	return ln.Addr().(*net.TCPAddr).Port
 }
 

@@ -1,0 +1,146 @@
+package daemon
+
+import (
+	"bytes"
+	"context"
+	"crypto/tls"
+	"encoding/json"
+	"io"
+	"net"
+	"net/http"
+	"net/url"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/dockwire/dockwire/client/api"
+)
+
+// visit asks the ingress at an address for a URL.
+func visit(t *testing.T, address, url string, config *tls.Config) (*http.Response, string) {
+	t.Helper()
+	transport := &http.Transport{TLSClientConfig: config, ForceAttemptHTTP2: true, DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
+		return (&net.Dialer{}).DialContext(ctx, "tcp", address)
+	}}
+	defer transport.CloseIdleConnections()
+	client := &http.Client{Transport: transport, CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}
+	resp, err := client.Get(url)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer resp.Body.Close()
+	body, err := io.ReadAll(resp.Body)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return resp, string(body)
+}
+
+func TestTheControlPlaneIsNotBehindTheIngress(t *testing.T) {
+	d := runDaemon(t)
+	control := strings.TrimPrefix(d.URL, "ws://")
+	for _, host := range []string{control, "localhost", "127.0.0.1", strings.TrimPrefix(d.Ingress, "http://")} {
+		for _, path := range []string{"/", "/rpc", "/metrics", "/healthz", "/dockwire.js"} {
+			if resp, body := visit(t, strings.TrimPrefix(d.Ingress, "http://"), "http://"+host+path, nil); resp.StatusCode != 404 || strings.Contains(body, "dockwire") {
+				t.Errorf("%s%s answers %s %s", host, path, resp.Status, body)
+			}
+		}
+	}
+}
+
+func TestAStopWaitsForWhatIsBeingAnswered(t *testing.T) {
+	d := runDaemon(t)
+	w := d.dial()
+	image := "drain-" + random()
+	w.do("build", []any{image, repo(t, "app", `CMD ["serve"]`).URL}, nil)
+	w.do("create", []any{image, "web"}, nil)
+	address := strings.TrimPrefix(d.Ingress, "http://")
+	visit(t, address, "http://web.localhost/id", nil) // it accepts connections
+	for _, method := range []string{"web/restart", "web/stop"} {
+		resp, err := http.DefaultClient.Do(&http.Request{Method: "GET", Host: "web.localhost", URL: &url.URL{Scheme: "http", Host: address, Path: "/stream/8"}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		w.do(method, nil, nil) // the first event has come, the last has not
+		body, err := io.ReadAll(resp.Body)
+		resp.Body.Close()
+		if err != nil || !strings.Contains(string(body), "data: 7") {
+			t.Errorf("%s: of the stream came %q, %v", method, body, err)
+		}
+	}
+	var doc api.Inspect
+	w.do("web/inspect", nil, &doc)
+	if len(doc.Pool) != 1 || doc.Pool[0] != (api.PoolMember{Name: "web", State: api.PoolOut, Reason: "is not running"}) {
+		t.Errorf("the pool is %+v", doc.Pool)
+	}
+	w.do("remove", []any{"web"}, nil)
+	w.do("removeImage", []any{image}, nil)
+}
+
+func TestTheIngressSpeaksTLSWithACertificateFromFiles(t *testing.T) {
+	p := newKeyPair(t)
+	d := runDaemon(t, func(cfg *Config) {
+		cfg.IngressTLS, cfg.IngressCert, cfg.IngressKey = []string{"127.0.0.1:0"}, p.cert, p.key
+		cfg.Domain = "apps.example"
+	})
+	w := d.dial()
+	image := "secure-" + random()
+	w.do("build", []any{image, repo(t, "app", `CMD ["serve"]`).URL}, nil)
+	var c api.Container
+	w.do("create", []any{image, "web"}, &c)
+	secure := strings.TrimPrefix(c.URL, "https://web.apps.example")
+	address := "127.0.0.1" + strings.TrimSuffix(secure, "/")
+	resp, body := visit(t, address, "https://web.apps.example/id", &tls.Config{RootCAs: p.roots, ServerName: "127.0.0.1"})
+	if resp.StatusCode != 200 || body != "web" || resp.ProtoMajor != 2 {
+		t.Errorf("it answers %s over %s: %s", resp.Status, resp.Proto, body)
+	}
+	if resp, _ := visit(t, address, "https://nobody.apps.example/", &tls.Config{RootCAs: p.roots, ServerName: "127.0.0.1"}); resp.StatusCode != 404 {
+		t.Errorf("another host answers %s", resp.Status)
+	}
+	w.do("remove", []any{"web"}, nil)
+	w.do("removeImage", []any{image}, nil)
+}
+
+func TestATLSConfigurationThatCannotWorkIsRefusedAtStart(t *testing.T) {
+	p := newKeyPair(t)
+	for want, change := range map[string]func(*Config){
+		"--ingress-tls has no certificates": func(cfg *Config) { cfg.IngressTLS = []string{"127.0.0.1:0"} },
+		"--ingress-tls-cert and":            func(cfg *Config) { cfg.IngressCert = p.cert },
+		"--public-host has no certificate":  func(cfg *Config) { cfg.PublicHost = "dock.example.com" },
+		"give --acme":                       func(cfg *Config) { cfg.ACMEEmail = "ops@example.com" },
+		"no-such-file":                      func(cfg *Config) { cfg.ACME, cfg.ACMERoots = true, "/no-such-file" },
+	} {
+		cfg := Config{Listen: []string{"127.0.0.1:0"}, Ingress: []string{"127.0.0.1:0"}, StateDir: t.TempDir(), LogFormat: "json", Stderr: io.Discard}
+		change(&cfg)
+		if err := Run(t.Context(), cfg); err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("the error is %v, want %s", err, want)
+		}
+	}
+}
+
+func TestRequestsAreLoggedIfThatIsWanted(t *testing.T) {
+	d := runDaemon(t, func(cfg *Config) { cfg.AccessLog = true })
+	visit(t, strings.TrimPrefix(d.Ingress, "http://"), "http://nobody.localhost/path?secret", nil)
+	logged := func() bool {
+		for line := range bytes.Lines([]byte(d.log.Log())) {
+			var entry struct {
+				Logger, Host, Path string
+				Status             int
+			}
+			if json.Unmarshal(line, &entry) == nil && entry.Logger == "access" && entry.Host == "nobody.localhost" && entry.Path == "/path" && entry.Status == 404 {
+				return true
+			}
+		}
+		return false
+	}
+	for late := time.After(patience); !logged(); { // the line comes after the answer
+		select {
+		case <-late:
+			t.Fatal("the request is not logged")
+		case <-time.After(5 * time.Millisecond):
+		}
+	}
+	if strings.Contains(d.log.Log(), "?secret") {
+		t.Error("the query is in the log")
+	}
+}
