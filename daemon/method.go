@@ -69,40 +69,56 @@ func define[P, R any](name string, scope access.Scope, summary string, t traits[
 		return t.claims("", p)[0].name
 	}
 	m.accept = func(d *Daemon, c *call) (rpc.Job, error) {
-		p := new(P)
-		if err := rpc.DecodeParams(c.Params(), p); err != nil {
+		p, err := t.decode(d, c)
+		if err != nil {
 			return rpc.Job{}, err
-		}
-		if t.claims != nil {
-			if err := c.cover(t.claims(c.name, p)...); err != nil {
-				return rpc.Job{}, err
-			}
-		}
-		if t.check != nil {
-			if err := t.check(d, p); err != nil {
-				return rpc.Job{}, err
-			}
-		}
-		follows := t.follows != nil && t.follows(p)
-		if follows {
-			if err := followable(c); err != nil {
-				return rpc.Job{}, err
-			}
 		}
 		job := rpc.Job{
 			Run:    func(ctx context.Context) (any, error) { return run(ctx, d, c, p) },
-			Stream: t.streams || follows,
+			Stream: t.streams || t.following(p),
 		}
 		if t.claims != nil {
-			c.turn = d.order.enter(t.claims(c.name, p)...)
-			job.Drop = c.turn.leave
-			if !t.keeps {
-				job.Run = inTurn(job.Run, c.turn)
-			}
+			t.enter(d, c, p, &job)
 		}
 		return job, nil
 	}
 	return m
+}
+
+// decode gives the parameters of a call, or why it is refused. Whether the caller
+// may touch what they name comes before whether they are right.
+func (t *traits[P]) decode(d *Daemon, c *call) (*P, error) {
+	p := new(P)
+	if err := rpc.DecodeParams(c.Params(), p); err != nil {
+		return nil, err
+	}
+	if t.claims != nil {
+		if err := c.cover(t.claims(c.name, p)...); err != nil {
+			return nil, err
+		}
+	}
+	if t.check != nil {
+		if err := t.check(d, p); err != nil {
+			return nil, err
+		}
+	}
+	if t.following(p) {
+		return p, followable(c)
+	}
+	return p, nil
+}
+
+// following says whether the call has no end of its own.
+func (t *traits[P]) following(p *P) bool { return t.follows != nil && t.follows(p) }
+
+// enter takes the call's place in the order, which is given up if the call will
+// not run.
+func (t *traits[P]) enter(d *Daemon, c *call, p *P, job *rpc.Job) {
+	c.turn = d.order.enter(t.claims(c.name, p)...)
+	job.Drop = c.turn.leave
+	if !t.keeps {
+		job.Run = inTurn(job.Run, c.turn)
+	}
 }
 
 // followable refuses to follow where nobody could: a notification has no id to

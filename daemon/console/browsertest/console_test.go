@@ -294,7 +294,7 @@ func TestTheConsoleComesBackWithTheDaemonAndNoLineIsMissing(t *testing.T) {
 	p.tolerate(`WebSocket|net::ERR_(CONNECTION|EMPTY_RESPONSE|SOCKET)`)
 	p.made("ticker", repo, "lines", "-every", "20ms")
 	p.do(chromedp.Navigate(d.url() + "#/c/ticker/logs"))
-	const lines = `document.querySelector("dw-lines").lines`
+	const lines = `document.querySelector("dw-lines")?.lines`
 	p.await(lines + `.end > 20`)
 	d.kill()
 	p.shows(".banner", "The connection to the daemon is gone")
