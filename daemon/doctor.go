@@ -2,6 +2,7 @@ package daemon
 
 import (
 	"context"
+	"slices"
 
 	"github.com/dockwire/dockwire/daemon/doctor"
 )
@@ -20,7 +21,7 @@ func Examine(ctx context.Context, cfg Config) []Finding {
 	}
 	cfg = cfg.withDefaults()
 	found := doctor.Examine(ctx, doctor.Subject{
-		Version: cfg.Version, Listen: cfg.Listen, Ingress: cfg.Ingress,
+		Version: cfg.Version, Listen: cfg.Listen, Ingress: slices.Concat(cfg.Ingress, cfg.IngressTLS),
 		StateDir: cfg.StateDir, Engine: cfg.engine(),
 	})
 	if err := cfg.check(); err != nil {

@@ -51,13 +51,13 @@ func TestTheControlPlaneIsNotBehindTheIngress(t *testing.T) {
 func TestAStopWaitsForWhatIsBeingAnswered(t *testing.T) {
 	d := runDaemon(t)
 	w := d.dial()
-	image := "drain-" + random()
+	image, name := "drain-"+random(), "web-"+random()
 	w.do("build", []any{image, repo(t, "app", `CMD ["serve"]`).URL}, nil)
-	w.do("create", []any{image, "web"}, nil)
+	w.do("create", []any{image, name}, nil)
 	address := strings.TrimPrefix(d.Ingress, "http://")
-	visit(t, address, "http://web.localhost/id", nil) // it accepts connections
-	for _, method := range []string{"web/restart", "web/stop"} {
-		resp, err := http.DefaultClient.Do(&http.Request{Method: "GET", Host: "web.localhost", URL: &url.URL{Scheme: "http", Host: address, Path: "/stream/8"}})
+	visit(t, address, "http://"+name+".localhost/id", nil) // it accepts connections
+	for _, method := range []string{name + "/restart", name + "/stop"} {
+		resp, err := http.DefaultClient.Do(&http.Request{Method: "GET", Host: name + ".localhost", URL: &url.URL{Scheme: "http", Host: address, Path: "/stream/8"}})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -69,11 +69,11 @@ func TestAStopWaitsForWhatIsBeingAnswered(t *testing.T) {
 		}
 	}
 	var doc api.Inspect
-	w.do("web/inspect", nil, &doc)
-	if len(doc.Pool) != 1 || doc.Pool[0] != (api.PoolMember{Name: "web", State: api.PoolOut, Reason: "is not running"}) {
+	w.do(name+"/inspect", nil, &doc)
+	if len(doc.Pool) != 1 || doc.Pool[0] != (api.PoolMember{Name: name, State: api.PoolOut, Reason: "is not running"}) {
 		t.Errorf("the pool is %+v", doc.Pool)
 	}
-	w.do("remove", []any{"web"}, nil)
+	w.do("remove", []any{name}, nil)
 	w.do("removeImage", []any{image}, nil)
 }
 
@@ -84,20 +84,20 @@ func TestTheIngressSpeaksTLSWithACertificateFromFiles(t *testing.T) {
 		cfg.Domain = "apps.example"
 	})
 	w := d.dial()
-	image := "secure-" + random()
+	image, name := "secure-"+random(), "web-"+random()
 	w.do("build", []any{image, repo(t, "app", `CMD ["serve"]`).URL}, nil)
 	var c api.Container
-	w.do("create", []any{image, "web"}, &c)
-	secure := strings.TrimPrefix(c.URL, "https://web.apps.example")
+	w.do("create", []any{image, name}, &c)
+	secure := strings.TrimPrefix(c.URL, "https://"+name+".apps.example")
 	address := "127.0.0.1" + strings.TrimSuffix(secure, "/")
-	resp, body := visit(t, address, "https://web.apps.example/id", &tls.Config{RootCAs: p.roots, ServerName: "127.0.0.1"})
-	if resp.StatusCode != 200 || body != "web" || resp.ProtoMajor != 2 {
+	resp, body := visit(t, address, "https://"+name+".apps.example/id", &tls.Config{RootCAs: p.roots, ServerName: "127.0.0.1"})
+	if resp.StatusCode != 200 || body != name || resp.ProtoMajor != 2 {
 		t.Errorf("it answers %s over %s: %s", resp.Status, resp.Proto, body)
 	}
 	if resp, _ := visit(t, address, "https://nobody.apps.example/", &tls.Config{RootCAs: p.roots, ServerName: "127.0.0.1"}); resp.StatusCode != 404 {
 		t.Errorf("another host answers %s", resp.Status)
 	}
-	w.do("remove", []any{"web"}, nil)
+	w.do("remove", []any{name}, nil)
 	w.do("removeImage", []any{image}, nil)
 }
 

@@ -31,7 +31,11 @@ type world struct {
 	*front
 	engine *engine.Engine
 	image  string
+	suffix string
 }
+
+// name gives a name that no other test uses.
+func (w *world) name(base string) string { return base + "-" + w.suffix }
 
 // newWorld gives the engine a router; nil is the ingress itself.
 func newWorld(t *testing.T, router func(engine.Router) engine.Router) *world {
@@ -39,7 +43,7 @@ func newWorld(t *testing.T, router func(engine.Router) engine.Router) *world {
 	var random [4]byte
 	rand.Read(random[:])
 	id := hex.EncodeToString(random[:])
-	w := &world{front: newFront(t, Options{}), image: "ingress-" + id}
+	w := &world{front: newFront(t, Options{}), image: "ingress-" + id, suffix: id}
 	t.Cleanup(func() { enginetest.NothingLeft(t, "test-"+id) })
 	if err := enginetest.Client(t).ImageTag(t.Context(), enginetest.Probe(t, nil), w.image+":latest"); err != nil {
 		t.Fatal(err)
@@ -166,9 +170,10 @@ func times(t *testing.T, usual int) int {
 
 func TestAnAddressThatChangesHandsNeverAnswersForAnother(t *testing.T) {
 	w := newWorld(t, nil)
-	w.create("keeper", "shared", "wait")
-	last := w.create("aa", "shared")
-	l := w.begin(200, []string{"http://aa." + base + "/id", "http://bb." + base + "/id"}, func(url string, status int, body string, err error) {
+	w.create(w.name("keeper"), w.name("net"), "wait")
+	names := []string{w.name("bb"), w.name("aa")}
+	last := w.create(names[1], w.name("net"))
+	l := w.begin(200, []string{"http://" + names[0] + "." + base + "/id", "http://" + names[1] + "." + base + "/id"}, func(url string, status int, body string, err error) {
 		host, _, _ := strings.Cut(strings.TrimPrefix(url, "http://"), ".")
 		switch {
 		case err != nil:
@@ -182,7 +187,7 @@ func TestAnAddressThatChangesHandsNeverAnswersForAnother(t *testing.T) {
 	for i := range n {
 		address := w.addressOf(last.ID)
 		w.remove(last.Name)
-		last = w.create([]string{"bb", "aa"}[i%2], "shared")
+		last = w.create(names[i%2], w.name("net"))
 		if w.addressOf(last.ID) == address {
 			reused++
 		}
@@ -218,12 +223,12 @@ func mustNotFail(t *testing.T) func(string, int, string, error) {
 
 func TestScalingUpAndDownFailsNoRequest(t *testing.T) {
 	w := newWorld(t, func(r engine.Router) engine.Router { return sharing{r} })
-	first := w.create("web-1", "")
-	w.until("it is served", func() bool { return w.stateOf(shared, "web-1") == api.PoolServing })
+	w.create(w.name("web-1"), "")
+	w.until("it is served", func() bool { return w.stateOf(shared, w.name("web-1")) == api.PoolServing })
 	l := w.begin(200, []string{"http://" + shared + "/id", "http://" + shared + "/slow/100ms"}, mustNotFail(t))
 	defer l.end()
 	for i := range 4 {
-		w.create(fmt.Sprintf("web-%d", i+2), "", "serve", "-delay", "200ms")
+		w.create(w.name(fmt.Sprintf("web-%d", i+2)), "", "serve", "-delay", "200ms")
 	}
 	w.until("all serve", func() bool {
 		serving := 0
@@ -234,18 +239,18 @@ func TestScalingUpAndDownFailsNoRequest(t *testing.T) {
 		}
 		return serving == 5
 	})
-	if _, err := w.engine.Restart(t.Context(), "web-2", nil); err != nil {
+	if _, err := w.engine.Restart(t.Context(), w.name("web-2"), nil); err != nil {
 		t.Error(err)
 	}
-	if _, err := w.engine.Stop(t.Context(), "web-3", nil); err != nil {
+	if _, err := w.engine.Stop(t.Context(), w.name("web-3"), nil); err != nil {
 		t.Error(err)
 	}
-	for _, name := range []string{first.Name, "web-2", "web-3", "web-4"} {
-		w.remove(name)
+	for _, name := range []string{"web-1", "web-2", "web-3", "web-4"} {
+		w.remove(w.name(name))
 	}
 	l.end()
 	t.Logf("%d requests", l.asked.Load())
-	if members := w.Pool(shared); len(members) != 1 || members[0].Name != "web-5" {
+	if members := w.Pool(shared); len(members) != 1 || members[0].Name != w.name("web-5") {
 		t.Errorf("the pool is %+v", members)
 	}
 }
@@ -253,10 +258,10 @@ func TestScalingUpAndDownFailsNoRequest(t *testing.T) {
 func TestAContainerThatDiesFailsNoRequestThatCanBeRepeated(t *testing.T) {
 	w := newWorld(t, func(r engine.Router) engine.Router { return sharing{r} })
 	docker := enginetest.Client(t)
-	w.create("web-1", "")
-	dies := w.create("web-2", "")
+	w.create(w.name("web-1"), "")
+	dies := w.create(w.name("web-2"), "")
 	w.until("both serve", func() bool {
-		return w.stateOf(shared, "web-1") == api.PoolServing && w.stateOf(shared, "web-2") == api.PoolServing
+		return w.stateOf(shared, w.name("web-1")) == api.PoolServing && w.stateOf(shared, w.name("web-2")) == api.PoolServing
 	})
 	l := w.begin(200, []string{"http://" + shared + "/id", "http://" + shared + "/slow/30ms"}, mustNotFail(t))
 	defer l.end()
@@ -264,18 +269,18 @@ func TestAContainerThatDiesFailsNoRequestThatCanBeRepeated(t *testing.T) {
 		if err := docker.ContainerKill(t.Context(), dies.ID, "KILL"); err != nil {
 			t.Fatal(err)
 		}
-		w.until("it is out", func() bool { return w.stateOf(shared, "web-2") == api.PoolOut })
-		if _, err := w.engine.Start(t.Context(), "web-2"); err != nil {
+		w.until("it is out", func() bool { return w.stateOf(shared, w.name("web-2")) == api.PoolOut })
+		if _, err := w.engine.Start(t.Context(), w.name("web-2")); err != nil {
 			t.Fatal(err)
 		}
-		w.until("it serves again", func() bool { return w.stateOf(shared, "web-2") == api.PoolServing })
+		w.until("it serves again", func() bool { return w.stateOf(shared, w.name("web-2")) == api.PoolServing })
 	}
 }
 
 func TestStoppingWaitsForWhatIsBeingAnswered(t *testing.T) {
 	w := newWorld(t, nil)
-	c := w.create("web", "")
-	w.until("it serves", func() bool { return w.stateOf(c.Domain, "web") == api.PoolServing })
+	c := w.create(w.name("web"), "")
+	w.until("it serves", func() bool { return w.stateOf(c.Domain, c.Name) == api.PoolServing })
 	ws, err := w.dialWebSocket(c.Domain + "/ws")
 	if err != nil {
 		t.Fatal(err)
@@ -292,15 +297,15 @@ func TestStoppingWaitsForWhatIsBeingAnswered(t *testing.T) {
 		_, n := w.containers[c.ID].backend.status()
 		return n == 2
 	})
-	if _, err := w.engine.Stop(t.Context(), "web", nil); err != nil {
+	if _, err := w.engine.Stop(t.Context(), w.name("web"), nil); err != nil {
 		t.Fatal(err)
 	}
 	if status := <-answered; status != 200 {
 		t.Errorf("the request was answered with %d", status)
 	}
 	w.want("http://"+c.Domain+"/id", 503, "is not running")
-	if _, err := w.engine.Start(t.Context(), "web"); err != nil {
+	if _, err := w.engine.Start(t.Context(), w.name("web")); err != nil {
 		t.Fatal(err)
 	}
-	w.want("http://"+c.Domain+"/id", 200, "web")
+	w.want("http://"+c.Domain+"/id", 200, c.Name)
 }

@@ -14,8 +14,6 @@ import (
 	"testing"
 	"time"
 
-	"go.uber.org/zap/zaptest"
-
 	"github.com/dockwire/dockwire/client/api"
 	"github.com/dockwire/dockwire/engine"
 )
@@ -26,16 +24,13 @@ const patience = 20 * time.Second
 // front is an ingress that is served on loopback.
 type front struct {
 	*Ingress
-	t       *testing.T
+	t       testing.TB
 	address string
 	client  *http.Client // dials the ingress, whatever the URL
 }
 
-func newFront(t *testing.T, options Options) *front {
+func newFront(t testing.TB, options Options) *front {
 	t.Helper()
-	if options.Log == nil {
-		options.Log = zaptest.NewLogger(t, zaptest.Level(zaptest.NewLogger(t).Level()+10))
-	}
 	in := New(options)
 	ln := listen(t)
 	served := make(chan error, 1)
@@ -44,7 +39,7 @@ func newFront(t *testing.T, options Options) *front {
 	f := &front{Ingress: in, t: t, address: ln.Addr().String(), client: &http.Client{Transport: transport, Timeout: patience}}
 	t.Cleanup(func() {
 		transport.CloseIdleConnections()
-		in.Shutdown(t.Context()) // which has ended by now
+		in.Shutdown(t.Context())
 		if err := <-served; err != nil {
 			t.Error(err)
 		}
@@ -52,7 +47,7 @@ func newFront(t *testing.T, options Options) *front {
 	return f
 }
 
-func listen(t *testing.T) net.Listener {
+func listen(t testing.TB) net.Listener {
 	t.Helper()
 	ln, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
@@ -69,7 +64,7 @@ type app struct {
 }
 
 // newApp serves what handle does; nil answers with the app's name.
-func newApp(t *testing.T, name string, handle http.HandlerFunc) *app {
+func newApp(t testing.TB, name string, handle http.HandlerFunc) *app {
 	t.Helper()
 	a := &app{}
 	a.Server = httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {

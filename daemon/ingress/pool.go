@@ -38,10 +38,10 @@ const longestWait = 5 * time.Second
 // that was just started could answer, or it is not known who could, it waits a
 // little. Its errors are *refusal, or that of ctx.
 func (in *Ingress) choose(ctx context.Context, host string, not *backend) (*backend, error) {
+	var changed <-chan struct{}
 	var late <-chan time.Time
 	patient := not == nil
 	for {
-		changed := in.changed.wait()
 		p := in.pool(host)
 		b, wait := p.pick(not, patient)
 		if p == nil {
@@ -54,6 +54,9 @@ func (in *Ingress) choose(ctx context.Context, host string, not *backend) (*back
 			continue
 		case !wait:
 			return nil, in.refusal(host, p)
+		case changed == nil: // look once more, now that nothing is missed
+			changed = in.changed.wait()
+			continue
 		}
 		if late == nil {
 			timer := time.NewTimer(longestWait)
@@ -62,6 +65,7 @@ func (in *Ingress) choose(ctx context.Context, host string, not *backend) (*back
 		}
 		select {
 		case <-changed:
+			changed = nil
 		case <-late:
 			patient = false
 		case <-ctx.Done():

@@ -6,6 +6,7 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/chromedp/cdproto/emulation"
 	"github.com/chromedp/chromedp"
@@ -19,21 +20,35 @@ import (
 func openConsole(t testing.TB, d *daemon) *page {
 	t.Helper()
 	p := startBrowser(t, chromedp.WindowSize(1280, 860)).open(t, d.url()+"#token="+d.token)
-	p.await(`document.querySelector("main .head, main .empty h1")`)
+	// A container that comes or goes is a change of the network to Chromium, which
+	// then gives up what it loads.
+	p.tolerate(`net::ERR_NETWORK_CHANGED`)
+	const there = `document.querySelector("main .head, main .empty h1")`
+	for tries := 0; p.look(there, 5*time.Second) != "" && tries < 5; tries++ {
+		p.do(chromedp.Reload())
+	}
+	p.await(there)
 	return p
 }
 
 // await waits until an expression is true in the page.
 func (p *page) await(expression string) {
 	p.t.Helper()
-	done := fmt.Sprintf(`new Promise((resolve) => {
-		const over = Date.now() + %d;
-		(function look() { if (%s) resolve(""); else if (Date.now() > over) resolve(document.body.innerText.slice(0, 3000)); else setTimeout(look, 50); })();
-	})`, patience.Milliseconds(), expression)
-	if text := eval[string](p, done); text != "" {
+	if text := p.look(expression, patience); text != "" {
 		p.shot("failed")
 		p.t.Fatalf("%s does not come true in the page, which shows:\n%s\nwrong: %q", expression, text, p.wrong())
 	}
+}
+
+// look waits for an expression to be true, for a while. It gives what the page
+// shows if it does not come true.
+func (p *page) look(expression string, limit time.Duration) (shown string) {
+	p.t.Helper()
+	return eval[string](p, fmt.Sprintf(`new Promise((resolve) => {
+		const over = Date.now() + %d;
+		const holds = () => { try { return %s; } catch { return false; } }; // what it looks at may not be there yet
+		(function look() { if (holds()) resolve(""); else if (Date.now() > over) resolve(document.body.innerText.slice(0, 3000) || "nothing"); else setTimeout(look, 50); })();
+	})`, limit.Milliseconds(), expression))
 }
 
 // shows waits until an element's text has a text in it.

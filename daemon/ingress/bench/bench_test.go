@@ -225,14 +225,14 @@ func newContainer(b *testing.B) (address string) {
 	ended := make(chan error, 1)
 	go func() { ended <- e.Run(ctx) }()
 	b.Cleanup(func() {
-		if _, err := e.Remove(context.Background(), "web", false); err != nil {
+		if _, err := e.Remove(context.Background(), "bench-"+id, false); err != nil {
 			b.Error(err)
 		}
 		cancel()
 		<-ended
 		e.Close()
 	})
-	if _, err := e.Create(b.Context(), api.CreateParams{Image: image, Name: "web", CPUs: 2, Command: []string{"serve"}}, "bench"); err != nil {
+	if _, err := e.Create(b.Context(), api.CreateParams{Image: image, Name: "bench-" + id, CPUs: 2, Command: []string{"serve"}}, "bench"); err != nil {
 		b.Fatal(err)
 	}
 	address = (<-router.address).String()

@@ -31,6 +31,7 @@ type host struct {
 	clear, secure, control int // ports
 	authority              *authority
 	image                  string
+	name                   string // of the container
 	stop                   func()
 }
 
@@ -53,7 +54,7 @@ func newHost(t *testing.T, clear, secure bool) *host {
 	}
 	h.authority = newAuthority(t, httpPort, tlsPort)
 	id := random()
-	h.image = "tlstest-" + id
+	h.image, h.name = "tlstest-"+id, "web-"+id
 	t.Cleanup(func() { enginetest.NothingLeft(t, "test-"+id) })
 	if err := enginetest.Client(t).ImageTag(t.Context(), enginetest.Probe(t, nil), h.image+":latest"); err != nil {
 		t.Fatal(err)
@@ -114,15 +115,15 @@ func (h *host) caller() *client.Client {
 }
 
 // serve makes a container with a domain of its own.
-func (h *host) serve(name, domain string) {
+func (h *host) serve(domain string) {
 	h.t.Helper()
 	c := h.caller()
-	p := api.CreateParams{Image: h.image, Name: name, Domain: domain, Command: []string{"serve"}}
+	p := api.CreateParams{Image: h.image, Name: h.name, Domain: domain, Command: []string{"serve"}}
 	if _, err := c.Create(h.t.Context(), p); err != nil {
 		h.t.Fatal(err)
 	}
 	h.t.Cleanup(func() {
-		if _, err := h.caller().Remove(context.Background(), api.RemoveParams{Name: name}); err != nil {
+		if _, err := h.caller().Remove(context.Background(), api.RemoveParams{Name: h.name}); err != nil {
 			h.t.Error(err)
 		}
 	})
@@ -155,13 +156,13 @@ func (h *host) get(url string) (*http.Response, string, error) {
 
 // want fails the test unless a container answers at the URL, once its
 // certificate was got.
-func (h *host) want(url, name string) *http.Response {
+func (h *host) want(url string) *http.Response {
 	h.t.Helper()
 	var answer *http.Response
 	h.until(url+" is served", func() bool {
 		resp, body, err := h.get(url)
 		answer = resp
-		return err == nil && resp.StatusCode == 200 && body == name
+		return err == nil && resp.StatusCode == 200 && body == h.name
 	})
 	return answer
 }
@@ -170,9 +171,9 @@ func TestNamesThatAreOursGetCertificates(t *testing.T) {
 	for how, c := range map[string]struct{ clear, secure bool }{"HTTP-01": {clear: true}, "TLS-ALPN-01": {secure: true}} {
 		t.Run(how, func(t *testing.T) {
 			h := newHost(t, c.clear, c.secure)
-			h.serve("web", "shop.example.com")
-			for _, url := range []string{"https://shop.example.com/id", "https://web." + baseDomain + "/id"} {
-				if resp := h.want(url, "web"); resp.ProtoMajor != 2 {
+			h.serve("shop.example.com")
+			for _, url := range []string{"https://shop.example.com/id", "https://" + h.name + "." + baseDomain + "/id"} {
+				if resp := h.want(url); resp.ProtoMajor != 2 {
 					t.Errorf("%s comes over %s", url, resp.Proto)
 				}
 			}
@@ -182,8 +183,8 @@ func TestNamesThatAreOursGetCertificates(t *testing.T) {
 
 func TestNoCertificateIsAskedForWhatIsNotOurs(t *testing.T) {
 	h := newHost(t, true, true)
-	h.serve("web", "shop.example.com")
-	h.want("https://shop.example.com/id", "web")
+	h.serve("shop.example.com")
+	h.want("https://shop.example.com/id")
 	before := h.authority.orders.Load()
 	for _, name := range []string{"other.example.com", "x.shop.example.com", "nobody." + baseDomain, baseDomain, "example.com", "localhost", "*.example.com", ""} {
 		conn, err := tls.Dial("tcp", address(h.secure), &tls.Config{ServerName: name, InsecureSkipVerify: true})
@@ -199,7 +200,7 @@ func TestNoCertificateIsAskedForWhatIsNotOurs(t *testing.T) {
 
 func TestRequestsInClearAreSentToWhereTheyAreSecure(t *testing.T) {
 	h := newHost(t, true, true)
-	h.serve("web", "shop.example.com")
+	h.serve("shop.example.com")
 	resp, _, err := h.get("http://shop.example.com/a?b=c")
 	if err != nil {
 		t.Fatal(err)
@@ -218,12 +219,12 @@ func TestRequestsInClearAreSentToWhereTheyAreSecure(t *testing.T) {
 
 func TestCertificatesOutliveTheDaemon(t *testing.T) {
 	h := newHost(t, true, true)
-	h.serve("web", "shop.example.com")
-	h.want("https://shop.example.com/id", "web")
+	h.serve("shop.example.com")
+	h.want("https://shop.example.com/id")
 	before := h.authority.orders.Load()
 	h.stop()
 	h.start()
-	h.want("https://shop.example.com/id", "web")
+	h.want("https://shop.example.com/id")
 	if _, err := h.caller().List(t.Context()); err != nil {
 		t.Error(err)
 	}
