@@ -4,10 +4,11 @@
 // needs no registry. Its ENTRYPOINT is /probe and its CMD is wait. Every command
 // ends at SIGTERM with exit code 0, also as process 1. The commands:
 //
-//	lines [-n N] [-every DURATION] [-size BYTES] [-stream stdout|stderr|both] [-then exit|wait]
+//	lines [-n N] [-every DURATION] [-size BYTES] [-clock] [-stream stdout|stderr|both] [-then exit|wait]
 //	      writes "line 000001", "line 000002" and so on, padded to BYTES, newline
 //	      included; without -n there is no end, without -every it is as fast as it
-//	      is read; of both streams stdout gets the odd lines, stderr the even ones
+//	      is read; of both streams stdout gets the odd lines, stderr the even ones;
+//	      with -clock a line is the time at which it was written, in Unix nanoseconds
 //	bytes STREAM HEX [STREAM HEX ...] [wait]
 //	      writes raw bytes; in HEX, 61*20000,0a is 20000 times the byte 61, then 0a
 //	serve [-port P] [-delay DURATION]

@@ -23,13 +23,18 @@ func lines(args []string) error {
 	every := flags.Duration("every", 0, "the time between two lines; 0 writes as fast as it can be read")
 	size := flags.Int("size", 0, "pad each line to so many bytes")
 	stream := flags.String("stream", "stdout", "stdout, stderr or both")
+	clock := flags.Bool("clock", false, "write the time in Unix nanoseconds in place of the number")
 	then := flags.String("then", "exit", "exit or wait")
 	if err := flags.Parse(args); err != nil {
 		return err
 	}
 	write := lineWriter(*stream, *every == 0)
 	for i := 1; *n == 0 || i <= *n; i++ {
-		write(i, numbered(i, *size))
+		if *clock {
+			write(i, fmt.Appendf(nil, "%d\n", time.Now().UnixNano()))
+		} else {
+			write(i, numbered(i, *size))
+		}
 		time.Sleep(*every)
 	}
 	write(0, nil)

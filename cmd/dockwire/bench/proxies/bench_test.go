@@ -1,4 +1,4 @@
-package bench
+package proxies
 
 import (
 	"context"
@@ -10,13 +10,13 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
-	"slices"
 	"testing"
 	"time"
 
 	"go.uber.org/zap"
 
 	"github.com/dockwire/dockwire/client/api"
+	"github.com/dockwire/dockwire/cmd/dockwire/bench/beside"
 	"github.com/dockwire/dockwire/engine"
 	"github.com/dockwire/dockwire/engine/enginetest"
 )
@@ -26,69 +26,47 @@ const host = "web.localhost"
 // How much is asked.
 const (
 	connections = 32
-	rounds      = 5 // how often the proxies take turns, so that what else the machine does meets them all
-	round       = time.Second
-	fraction    = 3 // of what the slowest can do, the constant rate is one part of so many
+	turn        = time.Second
+	fraction    = 3 // of what Caddy can do, the constant rate is one part of so many
 )
 
-// proxies are what is measured; the first is ours, the last the container alone.
-var proxies = []string{"dockwire", "caddy", "nginx", "none"}
+// promised is what the ingress is to reach beside a proxy; "none" is the
+// container alone.
+var promised = map[string]float64{"caddy": 1.3, "nginx": 0.5, "none": 0}
 
-// lines are printed after the benchmarks.
-var lines []string
+func TestMain(m *testing.M) { os.Exit(beside.Main(m)) }
 
-func TestMain(m *testing.M) {
-	code := m.Run()
-	for _, line := range lines {
-		fmt.Println(line)
-	}
-	os.Exit(code)
-}
+func BenchmarkSmallAnswers(b *testing.B) { compare(b, "small answers", "/id") }
 
-func BenchmarkSmallAnswers(b *testing.B) { compare(b, "/id") }
-
-func BenchmarkAnswersOf100KiB(b *testing.B) { compare(b, "/size/102400") }
+func BenchmarkAnswersOf100KiB(b *testing.B) { compare(b, "answers of 100 KiB", "/size/102400") }
 
 // compare measures what the proxies answer in a second, and then how long it
-// takes at the same constant rate for all. Of the rounds the median counts.
-func compare(b *testing.B, path string) {
+// takes at the same constant rate for all.
+func compare(b *testing.B, work, path string) {
 	askers := map[string][]*asker{}
 	for name, address := range start(b) {
 		for range connections {
 			askers[name] = append(askers[name], dial(b, address, host, path))
 		}
-		throughput(b, askers[name], round/2) // warm
 	}
-	rates := map[string][]float64{}
-	tails := map[string][]float64{}
-	for b.Loop() {
-		for range rounds {
-			for _, name := range proxies {
-				rates[name] = append(rates[name], throughput(b, askers[name], round))
-			}
-		}
-		rate := int(median(rates["caddy"])) / fraction
-		for range rounds {
-			for _, name := range proxies {
-				tails[name] = append(tails[name], float64(percentile(latencies(b, askers[name], rate, 2*round), 99))/1e6)
-			}
-		}
-		b.ReportMetric(float64(rate), "rate/s")
-	}
-	b.ReportMetric(0, "ns/op") // of no meaning here
-	for _, name := range proxies {
-		b.ReportMetric(median(rates[name]), name+"-req/s")
-		b.ReportMetric(median(tails[name]), name+"-p99-ms")
-	}
-	for _, name := range proxies[1:] {
-		lines = append(lines, fmt.Sprintf("%-26s dockwire answers %6.0f requests a second, %.2f times the %6.0f of %-5s; p99 at a constant rate %.2f ms, there %.2f ms",
-			b.Name(), median(rates["dockwire"]), median(rates["dockwire"])/median(rates[name]), median(rates[name]), name, median(tails["dockwire"]), median(tails[name])))
-	}
+	b.Run("throughput", func(b *testing.B) {
+		contest := beside.Contest{Work: "ingress, " + work, Unit: "req/s", Warm: true}
+		run(b, contest, askers, func(askers []*asker) float64 { return throughput(b, askers, turn) })
+	})
+	b.Run("latency", func(b *testing.B) {
+		rate := int(throughput(b, askers["caddy"], turn)) / fraction
+		contest := beside.Contest{Work: fmt.Sprintf("ingress, %s, p99 at %d a second", work, rate), Unit: "ms", Less: true}
+		run(b, contest, askers, func(askers []*asker) float64 {
+			return percentile(latencies(b, askers, rate, 2*turn), 99).Seconds() * 1000
+		})
+	})
 }
 
-func median(all []float64) float64 {
-	sorted := slices.Sorted(slices.Values(all))
-	return sorted[len(sorted)/2]
+func run(b *testing.B, contest beside.Contest, askers map[string][]*asker, measure func([]*asker) float64) {
+	contender := func(name string) beside.Contender {
+		return beside.Contender{Name: name, Turn: func() float64 { return measure(askers[name]) }, AtLeast: promised[name]}
+	}
+	contest.Run(b, contender("dockwire"), contender("caddy"), contender("nginx"), contender("none"))
 }
 
 // start makes a container and starts the proxies in front of it, and gives where
@@ -103,10 +81,10 @@ func start(b *testing.B) map[string]string {
 	addresses := map[string]string{"none": backend}
 	for _, name := range []string{"dockwire", "caddy"} {
 		addresses[name] = freeAddress(b)
-		run(b, addresses[name], exec.Command(binary, name, addresses[name], backend))
+		launch(b, addresses[name], exec.Command(binary, name, addresses[name], backend))
 	}
 	addresses["nginx"] = freeAddress(b)
-	run(b, addresses["nginx"], nginx(b, addresses["nginx"], backend))
+	launch(b, addresses["nginx"], nginx(b, addresses["nginx"], backend))
 	return addresses
 }
 
@@ -150,8 +128,8 @@ http {
 	return exec.Command("nginx", "-c", file, "-e", "/dev/null")
 }
 
-// run runs a proxy until the benchmark ends.
-func run(b *testing.B, address string, command *exec.Cmd) {
+// launch runs a proxy until the benchmark ends.
+func launch(b *testing.B, address string, command *exec.Cmd) {
 	b.Helper()
 	command.Stderr = os.Stderr
 	if err := command.Start(); err != nil {
