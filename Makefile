@@ -11,11 +11,15 @@ SERVE       ?=
 PREFIX      ?= /usr/local
 DESTDIR     ?=
 
+# The modules of their own that hold tests, so that dockwire needs nothing of
+# what those need.
+MODULES := daemon/console/browsertest daemon/ingress/tlstest
+
 export PATH := $(CURDIR)/.cache/bin:$(PATH)
 
 .PHONY: help
 help: ## List these targets
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-9s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 .PHONY: build
 build: ## Compile bin/dockwire, one static binary
@@ -61,8 +65,13 @@ tools: ## Install what the tests and benchmarks call, where it is missing
 .PHONY: test
 test: tools engine ## Run all tests, on real containers
 	CGO_ENABLED=1 go test -race -shuffle=on ./...
-	cd daemon/console/browsertest && CGO_ENABLED=1 go test -race -shuffle=on ./...
-	cd daemon/ingress/tlstest && CGO_ENABLED=1 go test -race -shuffle=on ./...
+	for module in $(MODULES); do (cd $$module && CGO_ENABLED=1 go test -race -shuffle=on ./...); done
+
+.PHONY: test-current
+test-current: tools ## Run all tests on a current engine, compiled for it
+	.ci/setup current
+	for module in . $(MODULES); do (cd $$module && go mod download); done
+	.ci/with-current $(MAKE) test
 
 .PHONY: lint
 lint: ## Check format, go vet and staticcheck
@@ -70,7 +79,7 @@ lint: ## Check format, go vet and staticcheck
 	if [ -n "$$unformatted" ]; then echo "gofmt these:"; echo "$$unformatted"; exit 1; fi
 	go vet ./...
 	go run $(STATICCHECK) ./...
-	for module in daemon/console/browsertest daemon/ingress/tlstest; do (cd $$module && go vet ./... && go run $(STATICCHECK) ./...); done
+	for module in $(MODULES); do (cd $$module && go vet ./... && go run $(STATICCHECK) ./...); done
 
 .PHONY: vuln
 vuln: ## Look for known vulnerabilities; takes the network
