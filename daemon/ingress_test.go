@@ -9,11 +9,15 @@ import (
 	"net"
 	"net/http"
 	"net/url"
+	"path/filepath"
 	"strings"
 	"testing"
 	"time"
 
+	"github.com/gorilla/websocket"
+
 	"github.com/dockwire/dockwire/client/api"
+	"github.com/dockwire/dockwire/daemon/access"
 )
 
 // visit asks the ingress at an address for a URL.
@@ -46,6 +50,46 @@ func TestTheControlPlaneIsNotBehindTheIngress(t *testing.T) {
 			}
 		}
 	}
+}
+
+func TestADomainIsSharedByTheContainersOfOneToken(t *testing.T) {
+	socket := filepath.Join(t.TempDir(), "s.sock")
+	d := runDaemon(t, func(cfg *Config) { cfg.Listen = append(cfg.Listen, "unix://"+socket) })
+	admin := d.dial()
+	ws, _, err := (&websocket.Dialer{NetDial: func(string, string) (net.Conn, error) { return net.Dial("unix", socket) }}).Dial("ws://localhost/", nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer ws.Close()
+	local := &wire{t: t, ws: ws}
+	image, one, two := "shop-"+random(), "web-"+random(), "web-"+random()
+	domain := image + ".example.com"
+	create := func(name string) map[string]any {
+		return map[string]any{"image": image, "name": name, "domain": domain}
+	}
+	admin.do("build", []any{image, repo(t, "app", `CMD ["serve"]`).URL}, nil)
+	admin.do("create", create(one), nil)
+	local.do("create", create(two), nil) // the same administrator
+	_, wide := d.makeToken(access.Deploy, "*")
+	if err := d.dialAs(wide).fails(api.CodeConflict, "create", create("other")); err.Data.Holder != min(one, two) {
+		t.Errorf("a token for all names is told %+v", err.Data)
+	}
+	_, narrow := d.makeToken(access.Deploy, "shop*", "other")
+	if err := d.dialAs(narrow).fails(api.CodeConflict, "create", create("other")); err.Data.Holder != "" || strings.Contains(shownError(t, err), "web-") {
+		t.Errorf("a token for other names is told %s", shownError(t, err))
+	}
+	answered := map[string]bool{}
+	for late := time.Now().Add(patience); len(answered) < 2 && time.Now().Before(late); {
+		_, body := visit(t, strings.TrimPrefix(d.Ingress, "http://"), "http://"+domain+"/id", nil)
+		answered[body] = true
+	}
+	if !answered[one] || !answered[two] {
+		t.Errorf("the domain is answered by %v", answered)
+	}
+	for _, name := range []string{one, two} {
+		admin.do("remove", []any{name}, nil)
+	}
+	admin.do("removeImage", []any{image}, nil)
 }
 
 func TestAStopWaitsForWhatIsBeingAnswered(t *testing.T) {

@@ -95,7 +95,7 @@ func createClaims(_ string, p *api.CreateParams) []claim {
 }
 
 func create(ctx context.Context, d *Daemon, c *call, p *api.CreateParams) (api.Container, error) {
-	return d.engine.Create(ctx, *p, c.caller.ID)
+	return d.engine.Create(ctx, *p, c.caller.Owner())
 }
 
 func remove(ctx context.Context, d *Daemon, c *call, p *api.RemoveParams) (api.Container, error) {

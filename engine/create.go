@@ -180,9 +180,10 @@ func (e *Engine) enterNetwork(ctx context.Context, s *spec, undo *undoing) (leav
 	return leave, nil
 }
 
-// reserve takes the container's name and hosts, until release.
+// reserve takes the container's name and hosts, until release. By then they are
+// in the state.
 func (e *Engine) reserve(ctx context.Context, s spec) (release func(), err error) {
-	release, host, holder := e.hosts.take(s.Name, e.hostOf(s.Name), s.domain)
+	release, host, holder := e.hosts.take(s.Name, s.owner(), e.hostOf(s.Name), s.domain)
 	if release == nil {
 		return nil, domainTaken(host, holder)
 	}
@@ -215,15 +216,18 @@ func (e *Engine) nameFree(ctx context.Context, name string) error {
 	return conflict(kindContainer, name, holder, "the engine has a container called %s that is not ours, %s: choose another name", name, holder)
 }
 
+// domainFree refuses a domain that containers of another owner have.
 func (e *Engine) domainFree(s spec) error {
-	if r, taken := e.state.at(s.domain); taken && r.Name != s.Name {
-		return domainTaken(s.domain, r.Name)
+	for _, r := range e.state.at(s.domain) {
+		if r.Name != s.Name && r.owner != s.owner() {
+			return domainTaken(s.domain, r.Name)
+		}
 	}
 	return nil
 }
 
 func domainTaken(host, holder string) error {
-	return conflict(kindDomain, host, holder, "the domain %s belongs to the container %s: choose another domain, or remove it", host, holder)
+	return conflict(kindDomain, host, holder, "the domain %s belongs to the container %s, which was created with another token: choose another domain, or remove it", host, holder)
 }
 
 // undoTimeout is how long a create that failed has for undoing what it did.

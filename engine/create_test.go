@@ -44,7 +44,9 @@ func TestACreateThatFailsSaysWhyAndLeavesNothing(t *testing.T) {
 	f := setUp(t, func(cfg *Config) { cfg.AllowImages = []string{"localhost:1/*"} })
 	image, rootless := f.build("game"), f.build("rootless", "USER nobody")
 	none, taken, foreign := false, f.name("taken"), f.name("foreign")
-	f.create(api.CreateParams{Image: image, Name: taken, Domain: "taken.example.com", Start: &none})
+	if _, err := f.Create(t.Context(), api.CreateParams{Image: image, Name: taken, Domain: "taken.example.com", Start: &none}, "another"); err != nil {
+		t.Fatal(err)
+	}
 	f.runForeign(image, foreign)
 	before := f.left(t.Context())
 
@@ -162,7 +164,7 @@ func TestImagesThatAreAllowedNeedNotBeOurs(t *testing.T) {
 
 func TestTwoCreatesOfOneNameOrDomainMakeOneContainer(t *testing.T) {
 	f := setUp(t)
-	image := f.build("game")
+	image, owners := f.build("game"), [2]string{"one", "another"}
 	for what, params := range map[string][2]api.CreateParams{
 		"name":   {{Name: f.name("same")}, {Name: f.name("same")}},
 		"domain": {{Name: f.name("one"), Domain: "one.example.com"}, {Name: f.name("two"), Domain: "one.example.com"}},
@@ -171,7 +173,7 @@ func TestTwoCreatesOfOneNameOrDomainMakeOneContainer(t *testing.T) {
 		var errs [2]error
 		for i, p := range params {
 			p.Image = image
-			wg.Go(func() { _, errs[i] = f.Create(t.Context(), p, "tester") })
+			wg.Go(func() { _, errs[i] = f.Create(t.Context(), p, owners[i]) })
 		}
 		wg.Wait()
 		if (errs[0] == nil) == (errs[1] == nil) {

@@ -89,7 +89,7 @@ func TestTidyingLeavesAloneWhatIsInUse(t *testing.T) {
 	f := setUp(t)
 	p := api.CreateParams{Image: f.build("game"), Name: f.name("web")}
 	f.cutOff(p, 1)
-	release, _, _ := f.hosts.take(p.Name, f.hostOf(p.Name))
+	release, _, _ := f.hosts.take(p.Name, "tester", f.hostOf(p.Name))
 	before := f.left(t.Context())
 	if err := f.tidy(t.Context()); err != nil {
 		t.Fatal(err)

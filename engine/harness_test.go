@@ -218,11 +218,11 @@ func wantClass(t *testing.T, err error, class Class, text string) *Error {
 }
 
 func addrOf(f *fixture, host string) netip.AddrPort {
-	r, ok := f.state.at(host)
-	if !ok || !r.addr.IsValid() {
+	holders := f.state.at(host)
+	if len(holders) == 0 || !holders[0].addr.IsValid() {
 		return netip.AddrPort{}
 	}
-	return netip.AddrPortFrom(r.addr, uint16(r.Port))
+	return netip.AddrPortFrom(holders[0].addr, uint16(holders[0].Port))
 }
 
 func ptr[T any](v T) *T { return &v }

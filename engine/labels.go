@@ -21,7 +21,7 @@ const (
 	labelPort    = "io.dockwire.port"    // the port that is served; 0 for none
 	labelProfile = "io.dockwire.profile" // the profile of a container
 	labelStart   = "io.dockwire.start"   // whether its create starts it: true or false
-	labelOwner   = "io.dockwire.owner"   // the id of the token that created it
+	labelOwner   = "io.dockwire.owner"   // who created it: the id of a token, as a rule
 	labelNetwork = "io.dockwire.network" // the shared network of a container, if any
 )
 

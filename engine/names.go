@@ -65,11 +65,14 @@ func checkDomain(domain, base string) error {
 	if len(domain) > 253 || !strings.Contains(domain, ".") || !hostLabels(domain) {
 		return invalid("domain", "domain %s is not allowed: give a host name in lower case with at least two labels, such as shop.example.com", quote(domain))
 	}
-	if domain == base || strings.HasSuffix(domain, "."+base) {
+	if under(domain, base) {
 		return invalid("domain", "domain %s is not allowed: names under %s are given to containers by their name", quote(domain), base)
 	}
 	return nil
 }
+
+// under says whether a host is of those that containers have by their names.
+func under(host, base string) bool { return host == base || strings.HasSuffix(host, "."+base) }
 
 var hostLabel = regexp.MustCompile(`^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$`)
 

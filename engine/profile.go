@@ -35,6 +35,8 @@ type spec struct {
 	mounts  []mount.Mount
 }
 
+func (s spec) owner() string { return s.labels[labelOwner] }
+
 func (s spec) strict() bool { return s.Profile == profileStrict }
 
 // defaultCapabilities let ordinary images work as root: change owners, drop to

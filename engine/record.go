@@ -27,6 +27,7 @@ func (e *Engine) recordOf(c container.InspectResponse) *record {
 	port, _ := strconv.Atoi(labels[labelPort])
 	r := &record{
 		host:     e.hostOf(name),
+		owner:    labels[labelOwner],
 		imageID:  c.Image,
 		network:  labels[labelNetwork],
 		halfMade: neverStarted(c.State.Status, labels),
@@ -59,11 +60,14 @@ func (e *Engine) recordOf(c container.InspectResponse) *record {
 // hostOf gives the host that a container has by its name.
 func (e *Engine) hostOf(name string) string { return name + "." + e.cfg.Base }
 
+// domainOf gives the domain of a container that was given a custom one, or none.
+// A custom domain that has come under the base since, because that was changed,
+// does not count: it is the host of the container that is called so.
 func (e *Engine) domainOf(name, custom string) string {
-	if custom != "" {
-		return custom
+	if custom == "" || under(custom, e.cfg.Base) {
+		return e.hostOf(name)
 	}
-	return e.hostOf(name)
+	return custom
 }
 
 // urlOf gives the URL of a host at the ingress.

@@ -2,37 +2,47 @@ package engine
 
 import "sync"
 
-// reservations are hosts of containers that are being created. The zero value
-// is ready.
+// reservations are the hosts of containers that are being created. The zero
+// value is ready.
 type reservations struct {
 	mu      sync.Mutex
-	holders map[string]string // container names by host
+	holders map[string]map[string]string // owners by host and container name
 }
 
-// take reserves all of the hosts for the container called name, or none and
-// says which one another container's create has.
-func (r *reservations) take(name string, hosts ...string) (release func(), host, holder string) {
+// take reserves all of the hosts for the container called name of the owner, or
+// none and says which one the create of another owner's container has. Those of
+// one owner share their domains. The host that a container has by its name is
+// nobody's domain: checkDomain refuses it.
+func (r *reservations) take(name, owner string, hosts ...string) (release func(), host, holder string) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	for _, host := range hosts {
-		if holder, ok := r.holders[host]; ok && holder != name {
-			return nil, host, holder
+		for holder, of := range r.holders[host] {
+			if holder != name && of != owner {
+				return nil, host, holder
+			}
 		}
 	}
 	if r.holders == nil {
-		r.holders = map[string]string{}
+		r.holders = map[string]map[string]string{}
 	}
 	for _, host := range hosts {
-		r.holders[host] = name
+		if r.holders[host] == nil {
+			r.holders[host] = map[string]string{}
+		}
+		r.holders[host][name] = owner
 	}
-	return func() { r.free(hosts) }, "", ""
+	return func() { r.free(name, hosts) }, "", ""
 }
 
-func (r *reservations) free(hosts []string) {
+func (r *reservations) free(name string, hosts []string) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	for _, host := range hosts {
-		delete(r.holders, host)
+		delete(r.holders[host], name)
+		if len(r.holders[host]) == 0 {
+			delete(r.holders, host)
+		}
 	}
 }
 

@@ -15,6 +15,7 @@ import (
 type record struct {
 	api.Container
 	host     string     // NAME.BASE, whatever the custom domain
+	owner    string     // who created it
 	imageID  string     // the image it was made from
 	network  string     // the shared network it is in; "" when it has one of its own
 	halfMade bool       // created to be started, and never was
@@ -27,9 +28,9 @@ type record struct {
 // it did here before it answers.
 type state struct {
 	mu      sync.RWMutex
-	byName  map[string]*record // records are replaced, never changed
-	byHost  map[string]*record // those of byName that serve HTTP
-	gone    []*record          // the last of those that were removed, oldest first
+	byName  map[string]*record            // records are replaced, never changed
+	byHost  map[string]map[string]*record // those of byName that serve HTTP
+	gone    []*record                     // the last of those that were removed, oldest first
 	version uint64
 	dropped uint64 // the highest version that gone has forgotten
 	changed chan struct{}
@@ -42,7 +43,7 @@ type state struct {
 const maxGone = 1000
 
 func newState() *state {
-	return &state{byName: map[string]*record{}, byHost: map[string]*record{}, changed: make(chan struct{}), route: func(*record) {}}
+	return &state{byName: map[string]*record{}, byHost: map[string]map[string]*record{}, changed: make(chan struct{}), route: func(*record) {}}
 }
 
 // get gives the container called name.
@@ -53,19 +54,22 @@ func (s *state) get(name string) (*record, bool) {
 	return r, ok
 }
 
-// at gives the container that HTTP for the host goes to.
-func (s *state) at(host string) (*record, bool) {
+// at gives the containers that HTTP for the host goes to, by name.
+func (s *state) at(host string) []*record {
 	s.mu.RLock()
 	defer s.mu.RUnlock()
-	r, ok := s.byHost[host]
-	return r, ok
+	return byName(s.byHost[host])
 }
 
 // list gives all containers, by name.
 func (s *state) list() []*record {
 	s.mu.RLock()
 	defer s.mu.RUnlock()
-	return slices.SortedFunc(maps.Values(s.byName), func(a, b *record) int { return strings.Compare(a.Name, b.Name) })
+	return byName(s.byName)
+}
+
+func byName(records map[string]*record) []*record {
+	return slices.SortedFunc(maps.Values(records), func(a, b *record) int { return strings.Compare(a.Name, b.Name) })
 }
 
 // next gives a channel that is closed at the next change of anything here. To
@@ -87,9 +91,7 @@ func (s *state) put(r *record) {
 	}
 	s.byName[r.Name] = r
 	s.route(r)
-	if r.Port != 0 {
-		s.byHost[r.host], s.byHost[r.Domain] = r, r
-	}
+	s.rememberHosts(r)
 	if known && old.Container == r.Container {
 		r.version = old.version
 		return
@@ -116,9 +118,22 @@ func (s *state) drop(name, id string) {
 	s.broadcast()
 }
 
+func (s *state) rememberHosts(r *record) {
+	if r.Port == 0 {
+		return
+	}
+	for _, host := range []string{r.host, r.Domain} {
+		if s.byHost[host] == nil {
+			s.byHost[host] = map[string]*record{}
+		}
+		s.byHost[host][r.Name] = r
+	}
+}
+
 func (s *state) forgetHosts(old *record) {
 	for _, host := range []string{old.host, old.Domain} {
-		if s.byHost[host] == old {
+		delete(s.byHost[host], old.Name)
+		if len(s.byHost[host]) == 0 {
 			delete(s.byHost, host)
 		}
 	}

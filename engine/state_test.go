@@ -67,8 +67,8 @@ func TestPuttingWhatIsKnownChangesNothing(t *testing.T) {
 	moved := rec("web", "1", api.StateRunning)
 	moved.addr = netip.MustParseAddr("10.231.0.9")
 	s.put(moved)
-	if r, _ := s.at("web.base"); r.addr != moved.addr {
-		t.Errorf("it is at %v, want its new address", r.addr)
+	if found := s.at("web.base"); found[0].addr != moved.addr {
+		t.Errorf("it is at %v, want its new address", found[0].addr)
 	}
 	select {
 	case <-changed:
@@ -103,20 +103,46 @@ func TestHostsGoWithTheirContainer(t *testing.T) {
 	worker.Port = 0
 	s.put(worker)
 	for host, want := range map[string]bool{"web.base": true, "shop.example.com": true, "worker.base": false, "": false} {
-		if _, ok := s.at(host); ok != want {
-			t.Errorf("the host %q: %v, want %v", host, ok, want)
+		if found := s.at(host); len(found) != 0 != want {
+			t.Errorf("the host %q: %v, want %v", host, found, want)
 		}
 	}
 	s.put(rec("web", "2", api.StateRunning))
-	if _, ok := s.at("shop.example.com"); ok {
+	if len(s.at("shop.example.com")) != 0 {
 		t.Error("the domain of a container that was replaced still leads somewhere")
 	}
 	s.cutOff("web", "2")
-	if r, ok := s.at("web.base"); !ok || r.addr.IsValid() {
-		t.Errorf("a container that was cut off is at %v", r)
+	if found := s.at("web.base"); len(found) != 1 || found[0].addr.IsValid() {
+		t.Errorf("a container that was cut off is at %v", found)
 	}
 	s.drop("web", "2")
-	if _, ok := s.at("web.base"); ok {
+	if len(s.at("web.base")) != 0 {
 		t.Error("the host of a container that was removed still leads somewhere")
+	}
+}
+
+func TestAHostOfSeveralStaysWithThoseThatAreLeft(t *testing.T) {
+	s := newState()
+	for _, name := range []string{"b", "a"} {
+		r := rec(name, name+"1", api.StateRunning)
+		r.Domain = "shop.example.com"
+		s.put(r)
+	}
+	names := func() (names []string) {
+		for _, r := range s.at("shop.example.com") {
+			names = append(names, r.ID)
+		}
+		return names
+	}
+	if got := names(); !slices.Equal(got, []string{"a1", "b1"}) {
+		t.Errorf("the domain leads to %v", got)
+	}
+	s.put(rec("a", "a2", api.StateRunning)) // without the domain
+	if got := names(); !slices.Equal(got, []string{"b1"}) {
+		t.Errorf("then it leads to %v", got)
+	}
+	s.drop("b", "b1")
+	if got := names(); got != nil {
+		t.Errorf("at the end it leads to %v", got)
 	}
 }

@@ -32,7 +32,7 @@ too. IMAGE is the name of an image that was built; IMAGE:COMMIT is one build of 
 	flags := cmd.Flags()
 	flags.StringArrayVarP(&environment, "env", "e", nil, "an environment variable, `KEY=VALUE`; KEY alone takes the value from here (repeatable)")
 	flags.IntVarP(&port, "port", "p", 0, "the port that it serves HTTP on, 0 for none (default the one that the image EXPOSEs, else 8080)")
-	flags.StringVar(&p.Domain, "domain", "", "a domain besides NAME.BASE")
+	flags.StringVar(&p.Domain, "domain", "", "a domain besides NAME.BASE; containers of one token may share it")
 	flags.StringVar(&p.Network, "network", "", "containers of the same network reach each other by name")
 	flags.VarP(sizeFlag(&p.Memory), "memory", "m", "the memory limit, such as 512m")
 	flags.Float64Var(&p.CPUs, "cpus", 0, "the CPU limit in cores, such as 1.5")

@@ -17,8 +17,14 @@ type Grant struct {
 	end    context.CancelCauseFunc
 }
 
+// The callers that are no token of those that were made.
+const (
+	adminID = "admin" // the admin token
+	localID = "local" // the Unix socket
+)
+
 // Local is the grant of the Unix socket, where file permission decides.
-var Local = lasting("local")
+var Local = lasting(localID)
 
 func lasting(id string) *Grant {
 	return &Grant{Caller: Caller{ID: id, Scope: Admin, Names: Names{"*"}}, ctx: context.Background()}

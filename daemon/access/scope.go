@@ -80,5 +80,14 @@ type Caller struct {
 	Names Names
 }
 
+// Owner says whose that is what the caller creates. Whoever administers the daemon
+// is one owner, by the admin token and by the Unix socket alike.
+func (c Caller) Owner() string {
+	if c.ID == localID {
+		return adminID
+	}
+	return c.ID
+}
+
 // Sees says whether the caller may know of what has that name.
 func (c Caller) Sees(name string) bool { return c.Names.Match(name) }

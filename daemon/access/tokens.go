@@ -46,7 +46,7 @@ func OpenTokens(dir, adminFile string, log *zap.Logger) (*Tokens, error) {
 func (t *Tokens) find(secret string) *Grant {
 	shown := hashOf(secret)
 	if shown.equals(t.admin) {
-		return lasting("admin")
+		return lasting(adminID)
 	}
 	t.refresh()
 	t.mu.Lock()

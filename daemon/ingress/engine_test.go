@@ -37,8 +37,7 @@ type world struct {
 // name gives a name that no other test uses.
 func (w *world) name(base string) string { return base + "-" + w.suffix }
 
-// newWorld gives the engine a router; nil is the ingress itself.
-func newWorld(t *testing.T, router func(engine.Router) engine.Router) *world {
+func newWorld(t *testing.T) *world {
 	t.Helper()
 	var random [4]byte
 	rand.Read(random[:])
@@ -48,11 +47,7 @@ func newWorld(t *testing.T, router func(engine.Router) engine.Router) *world {
 	if err := enginetest.Client(t).ImageTag(t.Context(), enginetest.Probe(t, nil), w.image+":latest"); err != nil {
 		t.Fatal(err)
 	}
-	var to engine.Router = w.Ingress
-	if router != nil {
-		to = router(to)
-	}
-	e, err := engine.New(engine.Config{Instance: "test-" + id, Base: base, AllowImages: []string{w.image}, Router: to, Drain: DefaultDrain, Log: zap.NewNop()})
+	e, err := engine.New(engine.Config{Instance: "test-" + id, Base: base, AllowImages: []string{w.image}, Router: w.Ingress, Drain: DefaultDrain, Log: zap.NewNop()})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -83,13 +78,14 @@ func (w *world) removeAll() {
 	}
 }
 
-// create makes a container that serves.
-func (w *world) create(name, network string, command ...string) api.Container {
+// create makes a container of the image that serves, unless p says otherwise.
+func (w *world) create(p api.CreateParams) api.Container {
 	w.t.Helper()
-	if command == nil {
-		command = []string{"serve"}
+	if p.Command == nil {
+		p.Command = []string{"serve"}
 	}
-	c, err := w.engine.Create(w.t.Context(), api.CreateParams{Image: w.image, Name: name, Network: network, Command: command, Memory: 64 << 20}, "tester")
+	p.Image, p.Memory = w.image, 64<<20
+	c, err := w.engine.Create(w.t.Context(), p, "tester")
 	if err != nil {
 		w.t.Fatal(err)
 	}
@@ -169,10 +165,10 @@ func times(t *testing.T, usual int) int {
 }
 
 func TestAnAddressThatChangesHandsNeverAnswersForAnother(t *testing.T) {
-	w := newWorld(t, nil)
-	w.create(w.name("keeper"), w.name("net"), "wait")
+	w := newWorld(t)
+	w.create(api.CreateParams{Name: w.name("keeper"), Network: w.name("net"), Command: []string{"wait"}})
 	names := []string{w.name("bb"), w.name("aa")}
-	last := w.create(names[1], w.name("net"))
+	last := w.create(api.CreateParams{Name: names[1], Network: w.name("net")})
 	l := w.begin(200, []string{"http://" + names[0] + "." + base + "/id", "http://" + names[1] + "." + base + "/id"}, func(url string, status int, body string, err error) {
 		host, _, _ := strings.Cut(strings.TrimPrefix(url, "http://"), ".")
 		switch {
@@ -187,7 +183,7 @@ func TestAnAddressThatChangesHandsNeverAnswersForAnother(t *testing.T) {
 	for i := range n {
 		address := w.addressOf(last.ID)
 		w.remove(last.Name)
-		last = w.create(names[i%2], w.name("net"))
+		last = w.create(api.CreateParams{Name: names[i%2], Network: w.name("net")})
 		if w.addressOf(last.ID) == address {
 			reused++
 		}
@@ -201,17 +197,8 @@ func TestAnAddressThatChangesHandsNeverAnswersForAnother(t *testing.T) {
 	}
 }
 
-// sharing is a router that gives all containers one domain.
-type sharing struct{ engine.Router }
-
+// shared is the domain of several containers.
 const shared = "shop.example"
-
-func (s sharing) Route(r engine.Route) {
-	if r.Host != "" {
-		r.Domain = shared
-	}
-	s.Router.Route(r)
-}
 
 func mustNotFail(t *testing.T) func(string, int, string, error) {
 	return func(url string, status int, body string, err error) {
@@ -222,13 +209,13 @@ func mustNotFail(t *testing.T) func(string, int, string, error) {
 }
 
 func TestScalingUpAndDownFailsNoRequest(t *testing.T) {
-	w := newWorld(t, func(r engine.Router) engine.Router { return sharing{r} })
-	w.create(w.name("web-1"), "")
+	w := newWorld(t)
+	w.create(api.CreateParams{Name: w.name("web-1"), Domain: shared})
 	w.until("it is served", func() bool { return w.stateOf(shared, w.name("web-1")) == api.PoolServing })
 	l := w.begin(200, []string{"http://" + shared + "/id", "http://" + shared + "/slow/100ms"}, mustNotFail(t))
 	defer l.end()
 	for i := range 4 {
-		w.create(w.name(fmt.Sprintf("web-%d", i+2)), "", "serve", "-delay", "200ms")
+		w.create(api.CreateParams{Name: w.name(fmt.Sprintf("web-%d", i+2)), Domain: shared, Command: []string{"serve", "-delay", "200ms"}})
 	}
 	w.until("all serve", func() bool {
 		serving := 0
@@ -256,10 +243,10 @@ func TestScalingUpAndDownFailsNoRequest(t *testing.T) {
 }
 
 func TestAContainerThatDiesFailsNoRequestThatCanBeRepeated(t *testing.T) {
-	w := newWorld(t, func(r engine.Router) engine.Router { return sharing{r} })
+	w := newWorld(t)
 	docker := enginetest.Client(t)
-	w.create(w.name("web-1"), "")
-	dies := w.create(w.name("web-2"), "")
+	w.create(api.CreateParams{Name: w.name("web-1"), Domain: shared})
+	dies := w.create(api.CreateParams{Name: w.name("web-2"), Domain: shared})
 	w.until("both serve", func() bool {
 		return w.stateOf(shared, w.name("web-1")) == api.PoolServing && w.stateOf(shared, w.name("web-2")) == api.PoolServing
 	})
@@ -278,8 +265,8 @@ func TestAContainerThatDiesFailsNoRequestThatCanBeRepeated(t *testing.T) {
 }
 
 func TestStoppingWaitsForWhatIsBeingAnswered(t *testing.T) {
-	w := newWorld(t, nil)
-	c := w.create(w.name("web"), "")
+	w := newWorld(t)
+	c := w.create(api.CreateParams{Name: w.name("web")})
 	w.until("it serves", func() bool { return w.stateOf(c.Domain, c.Name) == api.PoolServing })
 	ws, err := w.dialWebSocket(c.Domain + "/ws")
 	if err != nil {
