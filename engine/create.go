@@ -149,7 +149,7 @@ func (e *Engine) makeContainer(ctx context.Context, s spec, volumes []volume, un
 		return "", e.wrapMutation(err, kindContainer, s.Name, "%s could not be created", s.Name)
 	}
 	undo.add(func(ctx context.Context) error { return e.removeContainer(ctx, made.ID, s.Name) })
-	return made.ID, e.verify(ctx, made, host, s.Name)
+	return made.ID, e.verify(ctx, made, s, host)
 }
 
 // giveName gives a container the name that was asked for.
@@ -161,8 +161,8 @@ func (e *Engine) giveName(ctx context.Context, id, name string) error {
 	return e.wrapMutation(err, kindContainer, name, "%s could not be given its name", name)
 }
 
-// enterNetwork makes or joins the container's network. The shared one is not
-// removed by others before leave.
+// enterNetwork makes or joins the container's network, and chooses its address
+// there. Before leave, others neither remove a shared network nor choose in it.
 func (e *Engine) enterNetwork(ctx context.Context, s *spec, undo *undoing) (leave func(), err error) {
 	b := bridge{kind: kindNetwork, name: s.Name, internal: s.strict()}
 	leave = func() {}
@@ -173,7 +173,10 @@ func (e *Engine) enterNetwork(ctx context.Context, s *spec, undo *undoing) (leav
 		}
 	}
 	undo.add(func(ctx context.Context) error { return e.releaseNetwork(ctx, s.Name, s.Network) })
-	if s.network, err = e.makeNetwork(ctx, b); err != nil {
+	if s.network, err = e.makeNetwork(ctx, b); err == nil {
+		s.address, err = e.chooseAddress(ctx, b)
+	}
+	if err != nil {
 		leave()
 		return nil, err
 	}

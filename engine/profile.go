@@ -3,6 +3,7 @@ package engine
 import (
 	"maps"
 	"math"
+	"net/netip"
 	"slices"
 	"strconv"
 	"time"
@@ -31,6 +32,7 @@ type spec struct {
 	url     string            // "" without a port
 	port    int
 	network string // as the engine calls it
+	address netip.Addr
 	runtime string // "" for the engine's default
 	mounts  []mount.Mount
 }
@@ -113,10 +115,10 @@ func (s spec) hostConfig() *container.HostConfig {
 }
 
 // networking puts the container into its one network, where others that share
-// it find it by its name.
+// it find it by its name. Its address there is its own until it is removed.
 func (s spec) networking() *network.NetworkingConfig {
 	return &network.NetworkingConfig{EndpointsConfig: map[string]*network.EndpointSettings{
-		s.network: {Aliases: []string{s.Name}},
+		s.network: {Aliases: []string{s.Name}, IPAMConfig: &network.EndpointIPAMConfig{IPv4Address: s.address.String()}},
 	}}
 }
 

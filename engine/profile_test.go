@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/json"
 	"flag"
+	"net/netip"
 	"os"
 	"path/filepath"
 	"testing"
@@ -45,6 +46,7 @@ func goldenSpec(e *Engine, p api.CreateParams) spec {
 		domain:       e.domainOf(p.Name, p.Domain),
 		port:         portOf(p.Port, nil),
 		network:      "dockwire.dockwire.network.web",
+		address:      netip.MustParseAddr("10.231.8.2"),
 		mounts:       []mount.Mount{{Type: mount.TypeVolume, Source: "dockwire.dockwire.volume.data", Target: "/data"}},
 		image: facts{
 			id: "sha256:abc", user: "app",

@@ -17,7 +17,8 @@ import (
 
 // verify sees that the engine keeps to what it was asked for. An inspect only
 // echoes that, so what the engine says of itself and its warnings count too.
-func (e *Engine) verify(ctx context.Context, made container.CreateResponse, want *container.HostConfig, name string) error {
+func (e *Engine) verify(ctx context.Context, made container.CreateResponse, s spec, want *container.HostConfig) error {
+	name := s.Name
 	c, err := e.cli.ContainerInspect(ctx, made.ID)
 	if err != nil {
 		return e.wrapMutation(err, kindContainer, name, "%s could not be created", name)
@@ -27,6 +28,9 @@ func (e *Engine) verify(ctx context.Context, made container.CreateResponse, want
 		c.HostConfig.Runtime = ""
 	}
 	ignored := append(notApplied(info), differences(want, c.HostConfig)...)
+	if !s.placed(c) {
+		ignored = append(ignored, "network address")
+	}
 	for _, warning := range made.Warnings {
 		if discards(warning) {
 			ignored = append(ignored, warning)
@@ -40,6 +44,15 @@ func (e *Engine) verify(ctx context.Context, made container.CreateResponse, want
 		return nil
 	}
 	return unsafe(kindContainer, name, ignored)
+}
+
+// placed says whether a container is in its network at its address, and in no
+// other network.
+func (s spec) placed(c container.InspectResponse) bool {
+	if c.NetworkSettings == nil || len(c.NetworkSettings.Networks) != 1 {
+		return false
+	}
+	return slices.Contains(addressesOf(c.NetworkSettings.Networks[s.network]), s.address)
 }
 
 func unsafe(kind, name string, ignored []string) error {
