@@ -1,6 +1,7 @@
 package ingress
 
 import (
+	"cmp"
 	"context"
 	"crypto/rand"
 	"encoding/hex"
@@ -9,6 +10,7 @@ import (
 	mathrand "math/rand/v2"
 	"net/http"
 	"os"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -44,10 +46,8 @@ func newWorld(t *testing.T) *world {
 	id := hex.EncodeToString(random[:])
 	w := &world{front: newFront(t, Options{}), image: "ingress-" + id, suffix: id}
 	t.Cleanup(func() { enginetest.NothingLeft(t, "test-"+id) })
-	if err := enginetest.Client(t).ImageTag(t.Context(), enginetest.Probe(t, nil), w.image+":latest"); err != nil {
-		t.Fatal(err)
-	}
-	e, err := engine.New(engine.Config{Instance: "test-" + id, Base: base, AllowImages: []string{w.image}, Router: w.Ingress, Drain: DefaultDrain, Log: zap.NewNop()})
+	w.imports(w.image)
+	e, err := engine.New(engine.Config{Instance: "test-" + id, Base: base, AllowImages: []string{w.image + "*"}, Router: w.Ingress, Drain: DefaultDrain, Log: zap.NewNop()})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -62,6 +62,14 @@ func newWorld(t *testing.T) *world {
 		e.Close()
 	})
 	return w
+}
+
+// imports makes an image of the probe under a name.
+func (w *world) imports(name string, instructions ...string) {
+	w.t.Helper()
+	if err := enginetest.Client(w.t).ImageTag(w.t.Context(), enginetest.Probe(w.t, nil, instructions...), name+":latest"); err != nil {
+		w.t.Fatal(err)
+	}
 }
 
 func (w *world) removeAll() {
@@ -84,7 +92,7 @@ func (w *world) create(p api.CreateParams) api.Container {
 	if p.Command == nil {
 		p.Command = []string{"serve"}
 	}
-	p.Image, p.Memory = w.image, 64<<20
+	p.Image, p.Memory = cmp.Or(p.Image, w.image), 64<<20
 	c, err := w.engine.Create(w.t.Context(), p, "tester")
 	if err != nil {
 		w.t.Fatal(err)
@@ -244,7 +252,6 @@ func TestScalingUpAndDownFailsNoRequest(t *testing.T) {
 
 func TestAContainerThatDiesFailsNoRequestThatCanBeRepeated(t *testing.T) {
 	w := newWorld(t)
-	docker := enginetest.Client(t)
 	w.create(api.CreateParams{Name: w.name("web-1"), Domain: shared})
 	dies := w.create(api.CreateParams{Name: w.name("web-2"), Domain: shared})
 	w.until("both serve", func() bool {
@@ -253,7 +260,7 @@ func TestAContainerThatDiesFailsNoRequestThatCanBeRepeated(t *testing.T) {
 	l := w.begin(200, []string{"http://" + shared + "/id", "http://" + shared + "/slow/30ms"}, mustNotFail(t))
 	defer l.end()
 	for range times(t, 3) {
-		if err := docker.ContainerKill(t.Context(), dies.ID, "KILL"); err != nil {
+		if err := enginetest.Client(t).ContainerKill(t.Context(), dies.ID, "KILL"); err != nil {
 			t.Fatal(err)
 		}
 		w.until("it is out", func() bool { return w.stateOf(shared, w.name("web-2")) == api.PoolOut })
@@ -295,4 +302,45 @@ func TestStoppingWaitsForWhatIsBeingAnswered(t *testing.T) {
 		t.Fatal(err)
 	}
 	w.want("http://"+c.Domain+"/id", 200, c.Name)
+}
+
+func TestAHealthCheckDecidesWhoIsInThePool(t *testing.T) {
+	w := newWorld(t)
+	checked := w.image + "-checked"
+	w.imports(checked, `HEALTHCHECK --interval=10s --start-period=10m --retries=1 CMD ["/probe", "exit", "/health"]`)
+	t.Cleanup(w.removeAll) // before the image goes
+	always := w.create(api.CreateParams{Name: w.name("always"), Domain: shared}).Name
+	c := w.create(api.CreateParams{Image: checked, Name: w.name("checked"), Domain: shared})
+	w.until("both have started", func() bool {
+		return w.stateOf(shared, always) == api.PoolServing && w.memberOf(shared, c.Name).Reason == "has not passed its health check yet"
+	})
+	w.answeredBy(shared, always)
+	w.want("http://"+c.Name+"."+base+"/id", 200, c.Name) // nobody else could answer
+	for _, step := range []struct{ exit, state string }{{"0", api.PoolServing}, {"1", api.PoolOut}, {"0", api.PoolServing}} {
+		enginetest.Put(t, c.ID, "/health", step.exit)
+		w.until("its check exits with "+step.exit, func() bool { return w.stateOf(shared, c.Name) == step.state })
+		if step.state == api.PoolServing {
+			w.answeredBy(shared, always, c.Name)
+			continue
+		}
+		w.answeredBy(shared, always)
+		w.want("http://"+c.Name+"."+base+"/id", 503, "is unhealthy")
+	}
+}
+
+// answeredBy fails the test unless a host's requests are answered by all of
+// these, and by nobody else.
+func (w *world) answeredBy(host string, names ...string) {
+	w.t.Helper()
+	answered := map[string]bool{}
+	for range 50 {
+		status, body := w.get("http://" + host + "/id")
+		if status != http.StatusOK || !slices.Contains(names, body) {
+			w.t.Fatalf("%s is answered by %d %s, want %v", host, status, body, names)
+		}
+		answered[body] = true
+	}
+	if len(answered) != len(names) {
+		w.t.Errorf("%s is answered by %v only, want %v", host, answered, names)
+	}
 }

@@ -110,13 +110,16 @@ func (f *front) serve(name, domain string, a *app) engine.Route {
 	return r
 }
 
-func (f *front) stateOf(domain, name string) string {
+func (f *front) stateOf(domain, name string) string { return f.memberOf(domain, name).State }
+
+// memberOf gives what a pool says of a container.
+func (f *front) memberOf(domain, name string) api.PoolMember {
 	for _, m := range f.Pool(domain) {
 		if m.Name == name {
-			return m.State
+			return m
 		}
 	}
-	return ""
+	return api.PoolMember{}
 }
 
 // until waits for something of the ingress to be so.

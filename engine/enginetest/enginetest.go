@@ -26,8 +26,9 @@
 //	      writes a file, prints "written", waits
 //	wait
 //	      does nothing until SIGTERM
-//	exit CODE
-//	      ends with that code at once
+//	exit CODE|PATH
+//	      ends at once with that code, or the one that the file says, for a
+//	      HEALTHCHECK that a test decides on
 //
 // Those that try what a container must not do print one line, "WHAT: allowed" or
 // "WHAT: refused: REASON", and end with 0:

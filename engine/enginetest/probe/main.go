@@ -9,6 +9,7 @@ import (
 	"os"
 	"os/signal"
 	"strconv"
+	"strings"
 	"syscall"
 )
 
@@ -64,7 +65,15 @@ func wait() {
 }
 
 func exit(args []string) error {
-	code, err := strconv.Atoi(first(args, "0"))
+	text := first(args, "0")
+	if strings.HasPrefix(text, "/") {
+		said, err := os.ReadFile(text)
+		if err != nil {
+			return err
+		}
+		text = string(said)
+	}
+	code, err := strconv.Atoi(text)
 	if err != nil {
 		return err
 	}
