@@ -41,6 +41,7 @@ type Config struct {
 	BuildLimits    BuildLimits
 	MinFree        int64    // bytes of a disk that builds and pulls leave free: 1 GiB, or 5 % of a small disk
 	Firewall       string   // auto, manage, check or off: auto
+	Reach          string   // how HTTP gets to the containers, auto, address or published: auto
 	StrictRuntime  string   // the runtime of strict containers: the engine's default
 	TLSCert        string   // file of the certificates that the control listeners show, but for Unix sockets: they speak in clear
 	TLSKey         string   // file of their key

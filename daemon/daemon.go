@@ -110,7 +110,7 @@ func (c Config) engine() engine.Config {
 	return engine.Config{
 		Host: c.DockerHost, Instance: c.Instance, Base: c.Domain,
 		AllowImages: c.AllowImage, AllowGit: c.AllowGit, Builder: c.Builder,
-		Firewall: c.Firewall, StrictRuntime: c.StrictRuntime,
+		Firewall: c.Firewall, Reach: c.Reach, StrictRuntime: c.StrictRuntime,
 		GitCredentials: c.GitCredentials, KeepBuilds: c.KeepBuilds, KeepCache: c.KeepCache,
 		BuildLimits: c.BuildLimits, MinFree: c.MinFree, Drain: max(0, c.Drain),
 	}
@@ -120,6 +120,7 @@ func (c Config) engine() engine.Config {
 func (d *Daemon) ingressOptions() ingress.Options {
 	options := ingress.Options{Drain: d.cfg.Drain, MaxUpgraded: d.cfg.Limits.MaxUpgraded, Log: d.log.Named("ingress")}
 	options.Ready = func() bool { return d.engine.Up() }
+	options.Leads = func(ctx context.Context, r engine.Route) error { return d.engine.Leads(ctx, r) }
 	options.Secured = func(host string) string { return d.certificates.secured(host) }
 	if d.cfg.ACME {
 		options.Challenge = func(w http.ResponseWriter, r *http.Request) bool { return d.certificates.acme.Answer(w, r) }

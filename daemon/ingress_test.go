@@ -10,6 +10,7 @@ import (
 	"net/http"
 	"net/url"
 	"path/filepath"
+	"reflect"
 	"strings"
 	"testing"
 	"time"
@@ -18,6 +19,7 @@ import (
 
 	"github.com/dockwire/dockwire/client/api"
 	"github.com/dockwire/dockwire/daemon/access"
+	"github.com/dockwire/dockwire/engine"
 )
 
 // visit asks the ingress at an address for a URL.
@@ -140,6 +142,30 @@ func TestTheIngressSpeaksTLSWithACertificateFromFiles(t *testing.T) {
 	}
 	if resp, _ := visit(t, address, "https://nobody.apps.example/", &tls.Config{RootCAs: p.roots, ServerName: "127.0.0.1"}); resp.StatusCode != 404 {
 		t.Errorf("another host answers %s", resp.Status)
+	}
+	w.do("remove", []any{name}, nil)
+	w.do("removeImage", []any{image}, nil)
+}
+
+func TestContainersAreServedAtPublishedPorts(t *testing.T) {
+	d := runDaemon(t, func(cfg *Config) { cfg.Reach = engine.ReachPublished })
+	w := d.dial()
+	image, name := "published-"+random(), "web-"+random()
+	w.do("build", []any{image, repo(t, "app", `CMD ["serve"]`).URL}, nil)
+	var made struct{ Engine struct{ HostConfig struct{ PortBindings map[string][]map[string]string } } }
+	w.do("create", []any{image, name}, nil)
+	w.do(name+"/inspect", nil, &made)
+	if want := map[string][]map[string]string{"8080/tcp": {{"HostIp": "127.0.0.1", "HostPort": ""}}}; !reflect.DeepEqual(made.Engine.HostConfig.PortBindings, want) {
+		t.Errorf("it publishes %v", made.Engine.HostConfig.PortBindings)
+	}
+	for _, after := range []struct {
+		method string
+		status int
+	}{{"inspect", 200}, {"restart", 200}, {"stop", 503}, {"start", 200}} {
+		w.do(name+"/"+after.method, nil, nil)
+		if resp, body := visit(t, strings.TrimPrefix(d.Ingress, "http://"), "http://"+name+".localhost/id", nil); resp.StatusCode != after.status || after.status == 200 && body != name {
+			t.Errorf("after %s it answers %s %s", after.method, resp.Status, body)
+		}
 	}
 	w.do("remove", []any{name}, nil)
 	w.do("removeImage", []any{image}, nil)

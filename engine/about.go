@@ -26,6 +26,8 @@ type About struct {
 	Root         string // where that keeps them, on the engine's host
 	TooOld       bool   // for containers that are cut off as they have to be
 	Remote       bool   // it is on another host, as far as its address says
+	Reach        string // how its containers are reached: ReachAddress or ReachPublished
+	Unreached    string // why they are not reached at their addresses; empty when they are, as far as it says
 }
 
 // Host gives the engine's address.
@@ -51,6 +53,7 @@ func (e *Engine) About(ctx context.Context) (About, error) {
 		Cgroup: info.CgroupVersion, Storage: info.Driver, Root: info.DockerRootDir,
 		TooOld: versions.LessThan(agreed, oldestAPI),
 		Remote: remote(e.Host()),
+		Reach:  chooseReach(e.cfg.Reach, &info), Unreached: whyUnreached(&info),
 	}, nil
 }
 

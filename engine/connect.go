@@ -36,11 +36,15 @@ func New(cfg Config) (*Engine, error) {
 	if err := checkFirewall(cfg.Firewall); err != nil {
 		return nil, err
 	}
+	if err := checkReach(cfg.Reach); err != nil {
+		return nil, err
+	}
 	if cfg.Log == nil {
 		cfg.Log = zap.NewNop()
 	}
 	cfg.Base = cmp.Or(cfg.Base, "localhost")
 	cfg.Firewall = cmp.Or(cfg.Firewall, FirewallAuto)
+	cfg.Reach = cmp.Or(cfg.Reach, ReachAuto)
 	_, options, err := resolve(cfg.Host)
 	if err != nil {
 		return nil, err

@@ -53,14 +53,14 @@ func (e *Engine) specOf(ctx context.Context, p api.CreateParams, owner string) (
 	if err != nil {
 		return spec{}, nil, err
 	}
-	s := spec{CreateParams: p, image: image, port: portOf(p.Port, image.ports), domain: e.domainOf(p.Name, p.Domain)}
+	s := spec{CreateParams: p, image: image, port: portOf(p.Port, image.ports), domain: e.domainOf(p.Name, p.Domain), reach: chooseReach(e.cfg.Reach, e.info.Load())}
 	if s.port != 0 {
 		s.url = e.urlOf(s.domain)
 	}
 	s.labels = e.containerLabels(s, owner)
 	if s.strict() {
 		s.runtime = e.cfg.StrictRuntime
-		err = cmp.Or(e.checkRuntime(), checkStrict(s, volumes))
+		err = cmp.Or(e.checkRuntime(), checkPublished(s), checkStrict(s, volumes))
 	}
 	return s, volumes, err
 }

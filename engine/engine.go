@@ -42,6 +42,7 @@ type Config struct {
 	Firewall      string // FirewallAuto when empty
 	StrictRuntime string // the runtime of strict containers, runsc or kata say; the engine's default when empty
 
+	Reach  string        // how HTTP gets to the containers; ReachAuto when empty
 	Router Router        // carries HTTP to the containers, if anything does
 	Drain  time.Duration // how long Router.Drain may take
 

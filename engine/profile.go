@@ -11,6 +11,7 @@ import (
 	"github.com/docker/docker/api/types/container"
 	"github.com/docker/docker/api/types/mount"
 	"github.com/docker/docker/api/types/network"
+	"github.com/docker/go-connections/nat"
 	"github.com/docker/go-units"
 
 	"github.com/dockwire/dockwire/client/api"
@@ -33,11 +34,15 @@ type spec struct {
 	port    int
 	network string // as the engine calls it
 	address netip.Addr
+	reach   string // ReachAddress or ReachPublished
 	runtime string // "" for the engine's default
 	mounts  []mount.Mount
 }
 
 func (s spec) owner() string { return s.labels[labelOwner] }
+
+// publishes says whether the container's port is published on loopback.
+func (s spec) publishes() bool { return s.reach == ReachPublished && s.port != 0 }
 
 func (s spec) strict() bool { return s.Profile == profileStrict }
 
@@ -63,7 +68,7 @@ const (
 // config gives what runs in the container. The image's user, entrypoint and
 // working directory hold.
 func (s spec) config() *container.Config {
-	return &container.Config{
+	c := &container.Config{
 		Hostname:    s.Name,
 		Image:       s.image.id,
 		Cmd:         s.Command,
@@ -71,6 +76,10 @@ func (s spec) config() *container.Config {
 		Labels:      s.labels,
 		Healthcheck: slowHealthcheck(s.image.healthcheck),
 	}
+	if s.publishes() {
+		c.ExposedPorts = nat.PortSet{publishedPort(s.port): {}}
+	}
+	return c
 }
 
 // hostConfig gives what the container may do and use. The caller's part in it
@@ -102,6 +111,9 @@ func (s spec) hostConfig() *container.HostConfig {
 				{Name: "core", Soft: 0, Hard: 0},
 			},
 		},
+	}
+	if s.publishes() {
+		host.PortBindings = publication(s.port)
 	}
 	if s.strict() {
 		host.CapAdd = nil

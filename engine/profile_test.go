@@ -26,16 +26,21 @@ func TestProfilesAreAsTheGoldenFilesSay(t *testing.T) {
 		Memory: 64 << 20, CPUs: 0.5, Pids: 32, Restart: "on-failure", Init: ptr(false),
 	}
 	for name, p := range map[string]api.CreateParams{
-		"default": {Image: "game", Name: "web"},
-		"strict":  {Image: "game", Name: "web", Profile: profileStrict},
-		"full":    full,
+		"default":   {Image: "game", Name: "web"},
+		"strict":    {Image: "game", Name: "web", Profile: profileStrict},
+		"full":      full,
+		"published": {Image: "game", Name: "web"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			p, err := checkCreate(p, "localhost")
 			if err != nil {
 				t.Fatal(err)
 			}
-			compareGolden(t, name, goldenSpec(e, p))
+			s := goldenSpec(e, p)
+			if name == "published" {
+				s.reach = ReachPublished
+			}
+			compareGolden(t, name, s)
 		})
 	}
 }

@@ -52,7 +52,7 @@ func (e *Engine) recordOf(c container.InspectResponse) *record {
 		r.URL = e.urlOf(r.Domain)
 	}
 	if r.Running() {
-		r.addr = addressOf(c)
+		r.addr = e.reachOf(c, port)
 	}
 	return r
 }

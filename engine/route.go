@@ -14,7 +14,15 @@ type Route struct {
 	ID      string
 	Host    string         // the host that it has by its name, in lower case; empty when it serves no HTTP
 	Domain  string         // its custom domain, which others may share, else Host
-	Address netip.AddrPort // invalid when nothing can be reached there: it does not run, say
+	Port    int            // that it serves, in its own network
+	Address netip.AddrPort // where that is reached from here; invalid when it is not: it does not run, say
+
+	// Published says that Address is a port of this host, which the engine relays.
+	// It is the container's as long as this start of it lasts, and may be anybody's
+	// the moment after: see Engine.Leads. It accepts any connection, and closes it
+	// if the container does not.
+	Published bool
+
 	State   string
 	Health  string
 	Started api.Time
@@ -50,12 +58,12 @@ func (e *Engine) route(r *record) {
 	if e.cfg.Router == nil {
 		return
 	}
-	route := Route{Name: r.Name, ID: r.ID, State: r.State, Health: r.Health, Started: r.Started}
+	route := Route{
+		Name: r.Name, ID: r.ID, Port: r.Port, Address: r.addr, Published: e.publishes(),
+		State: r.State, Health: r.Health, Started: r.Started,
+	}
 	if r.Port != 0 {
 		route.Host, route.Domain = r.host, r.Domain
-	}
-	if r.addr.IsValid() {
-		route.Address = netip.AddrPortFrom(r.addr, uint16(r.Port))
 	}
 	e.cfg.Router.Route(route)
 }

@@ -14,13 +14,13 @@ import (
 // record is one container as the engine last said it is.
 type record struct {
 	api.Container
-	host     string     // NAME.BASE, whatever the custom domain
-	owner    string     // who created it
-	imageID  string     // the image it was made from
-	network  string     // the shared network it is in; "" when it has one of its own
-	halfMade bool       // created to be started, and never was
-	addr     netip.Addr // where it is reached from this host; invalid when it is not
-	version  uint64     // of the state when the Container last changed
+	host     string         // NAME.BASE, whatever the custom domain
+	owner    string         // who created it
+	imageID  string         // the image it was made from
+	network  string         // the shared network it is in; "" when it has one of its own
+	halfMade bool           // created to be started, and never was
+	addr     netip.AddrPort // where it is reached from this host; invalid when it is not
+	version  uint64         // of the state when the Container last changed
 }
 
 // state holds the containers of this instance in memory. The engine is the
@@ -143,7 +143,7 @@ func (s *state) forgetHosts(old *record) {
 func (s *state) bury(old *record) {
 	s.version++
 	gone := *old
-	gone.State, gone.version, gone.addr = api.StateRemoved, s.version, netip.Addr{}
+	gone.State, gone.version, gone.addr = api.StateRemoved, s.version, netip.AddrPort{}
 	s.route(&gone)
 	s.gone = append(s.gone, &gone)
 	if len(s.gone) > maxGone {
@@ -157,7 +157,7 @@ func (s *state) bury(old *record) {
 func (s *state) cutOff(name, id string) {
 	if r, ok := s.get(name); ok && r.ID == id {
 		cut := *r
-		cut.addr = netip.Addr{}
+		cut.addr = netip.AddrPort{}
 		s.put(&cut)
 	}
 }

@@ -12,7 +12,7 @@ import (
 func rec(name, id, state string) *record {
 	return &record{
 		host:      name + ".base",
-		addr:      netip.MustParseAddr("10.231.0.2"),
+		addr:      netip.MustParseAddrPort("10.231.0.2:80"),
 		Container: api.Container{Name: name, ID: id, State: state, Domain: name + ".base", Port: 80},
 	}
 }
@@ -65,7 +65,7 @@ func TestPuttingWhatIsKnownChangesNothing(t *testing.T) {
 		t.Errorf("the version went from %d to %d", before, after)
 	}
 	moved := rec("web", "1", api.StateRunning)
-	moved.addr = netip.MustParseAddr("10.231.0.9")
+	moved.addr = netip.MustParseAddrPort("10.231.0.9:80")
 	s.put(moved)
 	if found := s.at("web.base"); found[0].addr != moved.addr {
 		t.Errorf("it is at %v, want its new address", found[0].addr)

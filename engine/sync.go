@@ -78,7 +78,8 @@ func (e *Engine) follow(ctx context.Context) (connected bool, err error) {
 		return false, err
 	}
 	e.state.setUp(true)
-	e.log.Info("the engine answers", zap.String("host", e.cli.DaemonHost()), zap.String("api", e.cli.ClientVersion()))
+	e.log.Info("the engine answers", zap.String("host", e.cli.DaemonHost()), zap.String("api", e.cli.ClientVersion()),
+		zap.String("reach", chooseReach(e.cfg.Reach, e.info.Load())))
 	e.sayGaps(ctx)
 	return true, e.watch(ctx, messages, errs)
 }

@@ -68,6 +68,7 @@ func serveFlags(flags *pflag.FlagSet, cfg *daemon.Config) {
 	flags.Int64Var(&cfg.BuildLimits.Pids, "build-pids", 0, "the processes and threads of a step of a build (default 2048)")
 	flags.Var(sizeFlag(&cfg.MinFree), "min-free", "what builds and pulls leave free of a disk (default 1GiB, or 5 % of a small disk)")
 	flags.StringVar(&cfg.Firewall, "firewall", "", "auto, manage, check or off: how containers are cut off from this host (default auto: manage where that can be)")
+	flags.StringVar(&cfg.Reach, "reach", "", "auto, address or published: whether HTTP goes to the containers' own addresses, or to ports that the engine publishes on loopback (default auto: published for engines that are rootless or Docker Desktop's)")
 	flags.StringVar(&cfg.StrictRuntime, "strict-runtime", "", "the `runtime` of strict containers, such as runsc or kata (default the engine's)")
 	flags.StringVar(&cfg.LogFormat, "log-format", "", "console, json or auto: console on a terminal (default auto)")
 	flags.StringVar(&cfg.LogLevel, "log-level", "", "debug, info, warn or error (default info)")

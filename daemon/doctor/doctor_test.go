@@ -6,7 +6,10 @@ import (
 	"net/netip"
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
+
+	"github.com/dockwire/dockwire/engine"
 )
 
 func TestTheKernelsAddressesAreRead(t *testing.T) {
@@ -86,6 +89,22 @@ func TestAnOldGitIsTold(t *testing.T) {
 		var f findings
 		if f.git(t.Context()); len(f) != 1 || f[0].State != want {
 			t.Errorf("%s: %+v, want %s", said, f, want)
+		}
+	}
+}
+
+func TestHowContainersAreReachedIsTold(t *testing.T) {
+	for _, test := range []struct {
+		about       engine.About
+		state, says string
+	}{
+		{engine.About{Reach: engine.ReachAddress}, OK, "their own addresses"},
+		{engine.About{Reach: engine.ReachPublished, Unreached: "it is far away"}, OK, "ports that the engine publishes"},
+		{engine.About{Reach: engine.ReachAddress, Unreached: "it is far away"}, Warn, "it is far away"},
+	} {
+		var f findings
+		if f.reach(test.about); len(f) != 1 || f[0].State != test.state || !strings.Contains(f[0].Detail, test.says) {
+			t.Errorf("%+v: %+v", test.about, f)
 		}
 	}
 }

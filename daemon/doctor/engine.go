@@ -53,6 +53,20 @@ func (f *findings) about(e *engine.Engine, about engine.About, source string) {
 	if about.Remote {
 		f.warn("engine host", "run dockwire on the engine's host, and reach it from here with --url",
 			"%s is on another host: what containers serve cannot be reached from here", e.Host())
+		return
+	}
+	f.reach(about)
+}
+
+// reach says how HTTP gets to the containers.
+func (f *findings) reach(about engine.About) {
+	switch {
+	case about.Reach == engine.ReachPublished:
+		f.ok("reach", "containers are reached at ports that the engine publishes on 127.0.0.1; those of the strict profile can serve no HTTP")
+	case about.Unreached != "":
+		f.warn("reach", "leave out --reach address, or give --reach published", "what containers serve cannot be reached at their addresses: %s", about.Unreached)
+	default:
+		f.ok("reach", "containers are reached at their own addresses")
 	}
 }
 

@@ -1,11 +1,13 @@
 package ingress
 
 import (
+	"cmp"
 	"context"
+	"errors"
 	"fmt"
 	"net"
 	"net/http"
-	"net/netip"
+	"os"
 	"sync"
 	"time"
 
@@ -17,8 +19,8 @@ import (
 // connection above all, is used for what comes after.
 type backend struct {
 	name      string
-	address   netip.AddrPort
-	started   api.Time
+	route     engine.Route // to the start that it is
+	leads     func(context.Context, engine.Route) error
 	stats     *stats
 	transport *http.Transport
 	born      time.Time
@@ -60,6 +62,7 @@ const (
 	startTime      = 10 * time.Second // until a container that does not accept connections is silent
 	firstProbe     = 5 * time.Millisecond
 	lastProbe      = time.Second
+	relayTime      = 250 * time.Millisecond // until an engine that relays a port closes what the container refuses
 
 	// idleBackend is shorter than what servers use, so that they do not close a
 	// connection while a request is on its way to them.
@@ -69,7 +72,7 @@ const (
 
 func (in *Ingress) newBackend(c *container) *backend {
 	b := &backend{
-		name: c.route.Name, address: c.route.Address, started: c.route.Started, health: c.route.Health,
+		name: c.route.Name, route: c.route, leads: in.options.Leads, health: c.route.Health,
 		stats: c.stats, born: time.Now(), changed: &in.changed,
 		finished: make(chan struct{}), idle: make(chan struct{}), tunnels: map[*tunnel]struct{}{},
 	}
@@ -90,7 +93,7 @@ func (in *Ingress) newBackend(c *container) *backend {
 
 // leadsTo says whether the route is to this very start of the container.
 func (b *backend) leadsTo(r engine.Route) bool {
-	return b.address == r.Address && b.started == r.Started
+	return b.route.Address == r.Address && b.route.Started == r.Started
 }
 
 // status says how good the backend is, and how many requests are outstanding.
@@ -198,12 +201,26 @@ func (b *backend) connect(ctx context.Context) (net.Conn, error) {
 	defer cancel()
 	defer context.AfterFunc(b.dialing, cancel)()
 	var dialer net.Dialer
-	conn, err := dialer.DialContext(ctx, "tcp", b.address.String())
-	if gone := b.dialing.Err(); err == nil && gone != nil {
-		conn.Close()
-		return nil, gone
+	conn, err := dialer.DialContext(ctx, "tcp", b.route.Address.String())
+	if err != nil {
+		return nil, err
 	}
-	return conn, err
+	if b.route.Published {
+		err = b.leads(ctx, b.route) // only now does it say something of this connection
+	}
+	if err := cmp.Or(b.dialing.Err(), err); err != nil {
+		conn.Close()
+		return nil, err
+	}
+	return conn, nil
+}
+
+// failed notes that a request was not answered. Behind a port that is published
+// that may be all that is seen of a container which accepts no connection.
+func (b *backend) failed() {
+	if b.route.Published {
+		b.lost()
+	}
 }
 
 // lost notes that the container does not accept connections any more, and waits
@@ -220,8 +237,7 @@ func (b *backend) lost() {
 // probe dials until the container accepts the connection.
 func (b *backend) probe() {
 	for wait := firstProbe; ; wait = min(2*wait, lastProbe) {
-		if conn, err := b.connect(b.dialing); err == nil {
-			conn.Close()
+		if b.accepted() {
 			b.mu.Lock()
 			b.accepts = true
 			b.mu.Unlock()
@@ -234,4 +250,23 @@ func (b *backend) probe() {
 		case <-time.After(wait):
 		}
 	}
+}
+
+// accepted dials, and says whether the container accepts the connection.
+func (b *backend) accepted() bool {
+	conn, err := b.connect(b.dialing)
+	if err != nil {
+		return false
+	}
+	defer conn.Close()
+	return !b.route.Published || staysOpen(conn)
+}
+
+// staysOpen says whether the other end keeps a connection that nothing is said
+// on. An engine that relays a port accepts any, and closes those at once that
+// the container refuses.
+func staysOpen(conn net.Conn) bool {
+	conn.SetReadDeadline(time.Now().Add(relayTime))
+	_, err := conn.Read(make([]byte, 1))
+	return err == nil || errors.Is(err, os.ErrDeadlineExceeded)
 }

@@ -39,15 +39,21 @@ type world struct {
 // name gives a name that no other test uses.
 func (w *world) name(base string) string { return base + "-" + w.suffix }
 
-func newWorld(t *testing.T) *world {
+// newWorld runs an engine of the test's own, whose router is the ingress.
+func newWorld(t *testing.T, change ...func(*engine.Config)) *world {
 	t.Helper()
 	var random [4]byte
 	rand.Read(random[:])
 	id := hex.EncodeToString(random[:])
-	w := &world{front: newFront(t, Options{}), image: "ingress-" + id, suffix: id}
+	w := &world{image: "ingress-" + id, suffix: id}
+	w.front = newFront(t, Options{Leads: func(ctx context.Context, r engine.Route) error { return w.engine.Leads(ctx, r) }})
 	t.Cleanup(func() { enginetest.NothingLeft(t, "test-"+id) })
 	w.imports(w.image)
-	e, err := engine.New(engine.Config{Instance: "test-" + id, Base: base, AllowImages: []string{w.image + "*"}, Router: w.Ingress, Drain: DefaultDrain, Log: zap.NewNop()})
+	cfg := engine.Config{Instance: "test-" + id, Base: base, AllowImages: []string{w.image + "*"}, Router: w.Ingress, Drain: DefaultDrain, Log: zap.NewNop()}
+	for _, c := range change {
+		c(&cfg)
+	}
+	e, err := engine.New(cfg)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -14,6 +14,7 @@ package ingress
 import (
 	"cmp"
 	"context"
+	"errors"
 	"net/http"
 	"net/http/httputil"
 	"sync"
@@ -21,6 +22,8 @@ import (
 	"time"
 
 	"go.uber.org/zap"
+
+	"github.com/dockwire/dockwire/engine"
 )
 
 // Options say how an Ingress works. The zero value means the defaults that stand
@@ -38,6 +41,11 @@ type Options struct {
 	// that nobody has may yet turn out to be somebody's.
 	Ready func() bool
 
+	// Leads says with nil that a Route leads to its container still: Engine.Leads.
+	// Connections to a port that is published are used only then, and never without
+	// it.
+	Leads func(context.Context, engine.Route) error
+
 	// Challenge answers a request in clear that is not for a container but for
 	// us: an ACME authority's.
 	Challenge func(w http.ResponseWriter, r *http.Request) bool
@@ -50,6 +58,9 @@ func (o Options) withDefaults() Options {
 	o.MaxUpgraded = cmp.Or(o.MaxUpgraded, 10_000)
 	if o.Ready == nil {
 		o.Ready = func() bool { return true }
+	}
+	if o.Leads == nil {
+		o.Leads = func(context.Context, engine.Route) error { return errors.New("nobody says where containers are") }
 	}
 	if o.Log == nil {
 		o.Log = zap.NewNop()

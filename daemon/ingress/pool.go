@@ -124,6 +124,8 @@ func (m member) state() (state, reason string) {
 		return api.PoolDraining, "is being stopped"
 	case m.backend == nil && m.route.State == api.StateRestarting:
 		return api.PoolOut, "is being started again"
+	case m.backend == nil && m.route.State == api.StateRunning:
+		return api.PoolOut, "cannot be reached from the daemon's host"
 	case m.backend == nil:
 		return api.PoolOut, "is not running"
 	}

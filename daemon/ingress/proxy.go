@@ -103,7 +103,11 @@ func (x *exchange) try(r *http.Request, b *backend) (response *http.Response, ag
 	if err == nil {
 		return response, false, checkSwitch(r, response)
 	}
-	return nil, r.Context().Err() == nil && repeatable(r, err) && body.giveUp(), err
+	if r.Context().Err() != nil {
+		return nil, false, err
+	}
+	b.failed()
+	return nil, repeatable(r, err) && body.giveUp(), err
 }
 
 // repeatable says whether a request that failed so can be sent again: it never
@@ -200,7 +204,7 @@ func answerError(_ http.ResponseWriter, r *http.Request, err error) {
 	default:
 		x.backend.stats.errors.Add(1)
 		x.in.log.Info("a container does not answer", zap.String("container", x.backend.name), zap.String("request", x.id), zap.Error(err))
-		x.refuse(refuse(http.StatusBadGateway, fmt.Sprintf("the container of %s does not answer on port %d", x.host, x.backend.address.Port())))
+		x.refuse(refuse(http.StatusBadGateway, fmt.Sprintf("the container of %s does not answer on port %d", x.host, x.backend.route.Port)))
 	}
 }
 
