@@ -152,7 +152,13 @@ func TestContainersAreServedAtPublishedPorts(t *testing.T) {
 	w := d.dial()
 	image, name := "published-"+random(), "web-"+random()
 	w.do("build", []any{image, repo(t, "app", `CMD ["serve"]`).URL}, nil)
-	var made struct{ Engine struct{ HostConfig struct{ PortBindings map[string][]map[string]string } } }
+	var made struct {
+		Engine struct {
+			HostConfig struct {
+				PortBindings map[string][]map[string]string
+			}
+		}
+	}
 	w.do("create", []any{image, name}, nil)
 	w.do(name+"/inspect", nil, &made)
 	if want := map[string][]map[string]string{"8080/tcp": {{"HostIp": "127.0.0.1", "HostPort": ""}}}; !reflect.DeepEqual(made.Engine.HostConfig.PortBindings, want) {

@@ -42,7 +42,7 @@ type CreateParams struct {
 	Environment map[string]string `json:"environment,omitempty" jsonschema:"environment variables"`
 	Command     []string          `json:"command,omitempty" jsonschema:"the command to run instead of the image's"`
 	Port        *int              `json:"port,omitempty" jsonschema:"the port that the container serves HTTP on; 0 for a worker that serves none; when absent the one port that the image EXPOSEs, else 8080"`
-	Domain      string            `json:"domain,omitempty" jsonschema:"a custom domain, besides NAME.BASE"`
+	Domain      string            `json:"domain,omitempty" jsonschema:"a custom domain, besides NAME.BASE, which containers of one token may share"`
 	Network     string            `json:"network,omitempty" jsonschema:"containers that give the same network reach each other by name"`
 	Memory      int64             `json:"memory,omitempty" jsonschema:"the memory limit in bytes"`
 	CPUs        float64           `json:"cpus,omitempty" jsonschema:"the CPU limit in cores"`
