@@ -1,6 +1,7 @@
 package daemon
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"reflect"
@@ -53,6 +54,7 @@ type traits[P any] struct {
 	check   func(d *Daemon, p *P) error     // refuses bad parameters before anything is begun
 	claims  func(name string, p *P) []claim // what a mutating call is about, the first thing first
 	keeps   bool                            // run keeps the turn, in call.turn, and leaves it
+	result  reflect.Type                    // of what run gives as JSON that is made already
 }
 
 // define makes the entry of a method. Run gets the parameters decoded; for a
@@ -60,7 +62,7 @@ type traits[P any] struct {
 // cancel does not end: a mutation that has begun finishes.
 func define[P, R any](name string, scope access.Scope, summary string, t traits[P], run func(context.Context, *Daemon, *call, *P) (R, error)) *method {
 	m := &method{name: name, scope: scope, summary: summary, event: t.event, errors: t.errors,
-		params: reflect.TypeFor[P](), result: reflect.TypeFor[R]()}
+		params: reflect.TypeFor[P](), result: cmp.Or(t.result, reflect.TypeFor[R]())}
 	m.subject = func(params json.RawMessage) string {
 		p := new(P)
 		if t.claims == nil || rpc.DecodeParams(params, p) != nil {

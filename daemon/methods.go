@@ -2,6 +2,8 @@ package daemon
 
 import (
 	"context"
+	"encoding/json"
+	"reflect"
 	"strings"
 
 	"github.com/dockwire/dockwire/client/api"
@@ -33,6 +35,7 @@ func allMethods() methodTable {
 		define("list", access.Read, "List the containers, or follow how the list changes.", traits[api.ListParams]{
 			event:   api.EventList,
 			follows: func(p *api.ListParams) bool { return p.Follow },
+			result:  reflect.TypeFor[[]api.Container](),
 		}, list),
 		define("remove", access.Deploy, "Stop and remove a container.", traits[api.RemoveParams]{
 			errors: []api.Code{api.CodeNotFound},
@@ -114,12 +117,14 @@ func removeImage(ctx context.Context, d *Daemon, _ *call, p *api.RemoveImagePara
 	return d.engine.RemoveImage(ctx, p.Name)
 }
 
-func list(ctx context.Context, d *Daemon, c *call, p *api.ListParams) ([]api.Container, error) {
-	if p.Follow {
+func list(ctx context.Context, d *Daemon, c *call, p *api.ListParams) (json.RawMessage, error) {
+	switch {
+	case p.Follow:
 		return nil, d.followList(ctx, c)
+	case c.caller.Names.All():
+		return d.engine.List(ctx, nil)
 	}
-	all, err := d.engine.Containers(ctx)
-	return c.seenContainers(all), err
+	return d.engine.List(ctx, c.caller.Sees)
 }
 
 func diff(ctx context.Context, d *Daemon, c *call, p *api.DiffParams) ([]api.Change, error) {

@@ -2,6 +2,8 @@ package engine
 
 import (
 	"context"
+	"encoding/json"
+	"slices"
 	"time"
 
 	"github.com/docker/docker/api/types"
@@ -12,10 +14,22 @@ import (
 // Containers gives the containers of this instance, by name. It waits up to two
 // seconds for the engine to answer, then it is Unavailable.
 func (e *Engine) Containers(ctx context.Context) ([]api.Container, error) {
-	if err := e.ready(ctx); err != nil {
+	if err := e.certain(ctx); err != nil {
 		return nil, err
 	}
 	return containersOf(e.state.list()), nil
+}
+
+// List is Containers as one JSON array, of those whose names are seen; of all
+// when seen is nil. Nobody may change it.
+func (e *Engine) List(ctx context.Context, seen func(name string) bool) (json.RawMessage, error) {
+	if err := e.certain(ctx); err != nil {
+		return nil, err
+	}
+	if seen == nil {
+		return e.state.answer(), nil
+	}
+	return arrayOf(slices.DeleteFunc(e.state.list(), func(r *record) bool { return !seen(r.Name) })), nil
 }
 
 // Container gives the container called name as it was last known, whether or
@@ -45,19 +59,29 @@ func (e *Engine) Changed() <-chan struct{} { return e.state.next() }
 func (e *Engine) Up() bool { return e.state.isUp() }
 
 func containersOf(records []*record) []api.Container {
-	containers := make([]api.Container, len(records))
-	for i, r := range records {
-		containers[i] = r.Container
+	containers := make([]api.Container, 0, len(records))
+	for _, r := range records {
+		if r.version > 0 {
+			containers = append(containers, r.Container)
+		}
 	}
 	return containers
 }
 
-// find gives the container called name, once the state is as the engine is.
+// find gives the container called name, once the state is as the engine is. One
+// that is in doubt it looks at itself: that does not wait for the others.
 func (e *Engine) find(ctx context.Context, name string) (*record, error) {
 	if err := e.ready(ctx); err != nil {
 		return nil, err
 	}
-	if r, ok := e.state.get(name); ok {
+	r, ok := e.state.get(name)
+	if ok && e.state.inDoubt(r.ID) {
+		if err := e.clear(ctx, r.ID, readTimeout); err != nil {
+			return nil, e.wrap(err, kindContainer, name, "it is not known how %s is", name)
+		}
+		r, ok = e.state.get(name)
+	}
+	if ok && r.version > 0 {
 		return r, nil
 	}
 	return nil, notFound(kindContainer, name, "there is no container called %s: list shows those that there are", quote(name))

@@ -11,13 +11,12 @@ import (
 
 // removeHalfMade removes what creates left that were cut off, because the daemon
 // was killed or the engine went away: containers that are not finished, and
-// networks without a container.
-func (e *Engine) removeHalfMade(ctx context.Context) error {
-	containers, err := e.halfMade(ctx)
-	if err != nil {
-		return err
-	}
-	for _, c := range containers {
+// networks without a container. What is found is what the engine lists of us.
+func (e *Engine) removeHalfMade(ctx context.Context, found []container.Summary) error {
+	for _, c := range found {
+		if !e.isHalfMade(c) {
+			continue
+		}
 		if err := e.unlessInUse(ctx, c.Labels[labelName], e.removeHalfMadeContainers); lost(err) {
 			return err
 		}
@@ -34,15 +33,8 @@ func (e *Engine) removeHalfMade(ctx context.Context) error {
 	return nil
 }
 
-// halfMade gives the containers that no create has finished, or will finish.
-func (e *Engine) halfMade(ctx context.Context, more ...filters.KeyValuePair) ([]container.Summary, error) {
-	found, err := within(ctx, syncTimeout, func(ctx context.Context) ([]container.Summary, error) {
-		return e.cli.ContainerList(ctx, container.ListOptions{All: true, Filters: e.ours(kindContainer, more...)})
-	})
-	return slices.DeleteFunc(found, func(c container.Summary) bool { return !e.isHalfMade(c) }), err
-}
-
-// isHalfMade says that a container never got its name, or was never started.
+// isHalfMade says that no create has finished a container, or will finish it: it
+// never got its name, or was never started.
 func (e *Engine) isHalfMade(c container.Summary) bool {
 	nameless := slices.Contains(c.Names, "/"+e.engineName(kindContainer, c.Labels[labelName]))
 	return nameless || neverStarted(c.State, c.Labels)
@@ -57,11 +49,14 @@ func neverStarted(status string, labels map[string]string) bool {
 // removeHalfMadeContainers removes what creates of this name left half-made. The
 // caller has the name's lock, so that none of them is still at it.
 func (e *Engine) removeHalfMadeContainers(ctx context.Context, name string) error {
-	left, err := e.halfMade(ctx, filters.Arg("label", labelName+"="+name))
+	found, err := e.list(ctx, filters.Arg("label", labelName+"="+name))
 	if err != nil {
 		return e.wrapMutation(err, kindContainer, name, "it is not known what an earlier create of %s left", name)
 	}
-	for _, c := range left {
+	for _, c := range found {
+		if !e.isHalfMade(c) {
+			continue
+		}
 		if err := e.removeContainer(ctx, c.ID, name); err != nil {
 			return err
 		}

@@ -91,14 +91,14 @@ func TestTidyingLeavesAloneWhatIsInUse(t *testing.T) {
 	f.cutOff(p, 1)
 	release, _, _ := f.hosts.take(p.Name, "tester", f.hostOf(p.Name))
 	before := f.left(t.Context())
-	if err := f.tidy(t.Context()); err != nil {
+	if err := f.relist(t.Context()); err != nil {
 		t.Fatal(err)
 	}
 	if after := f.left(t.Context()); !slices.Equal(before, after) {
 		t.Errorf("of a create that goes on %v is left, want %v", after, before)
 	}
 	release()
-	if err := f.tidy(t.Context()); err != nil {
+	if err := f.relist(t.Context()); err != nil {
 		t.Fatal(err)
 	}
 	f.mustBeClean()

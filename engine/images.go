@@ -42,19 +42,28 @@ func (e *Engine) Image(ctx context.Context, name string) (api.Image, error) {
 	return e.imageFor(ctx, r)
 }
 
+// imageFor asks for the image of a container, unless that is known.
 func (e *Engine) imageFor(ctx context.Context, r *record) (api.Image, error) {
-	found, err := ask(ctx, func(ctx context.Context) (image.InspectResponse, error) {
-		return e.cli.ImageInspect(ctx, r.imageID)
-	})
-	if err != nil {
-		return api.Image{}, e.wrap(err, kindImage, r.Image, "the image of %s cannot be read", r.Name)
+	summary := r.around.image.Load()
+	if summary == nil {
+		found, err := ask(ctx, func(ctx context.Context) (image.InspectResponse, error) {
+			return e.cli.ImageInspect(ctx, r.imageID)
+		})
+		if err != nil {
+			return api.Image{}, e.wrap(err, kindImage, r.Image, "the image of %s cannot be read", r.Name)
+		}
+		summary = e.summaryOf(found)
+		r.around.image.Store(summary)
 	}
+	return imageOf(r.Image, *summary, e.imageUsers()[summary.ID]), nil
+}
+
+func (e *Engine) summaryOf(found image.InspectResponse) *image.Summary {
 	labels := map[string]string{}
 	if e.owns(found.Config.Labels, kindImage) {
 		labels = found.Config.Labels
 	}
-	summary := image.Summary{ID: found.ID, Size: found.Size, Created: timeOf(found.Created).Unix(), Labels: labels}
-	return imageOf(r.Image, summary, e.imageUsers()[found.ID]), nil
+	return &image.Summary{ID: found.ID, Size: found.Size, Created: timeOf(found.Created).Unix(), Labels: labels}
 }
 
 // RemoveImage removes the builds of an image that no container uses: all of

@@ -4,61 +4,97 @@ import (
 	"cmp"
 	"context"
 	"encoding/json"
+	"maps"
 	"slices"
 	"strconv"
 	"strings"
+	"sync/atomic"
 
 	"github.com/docker/docker/api/types/container"
+	"github.com/docker/docker/api/types/image"
 	"github.com/docker/docker/api/types/network"
 
 	"github.com/dockwire/dockwire/client/api"
 )
 
-// Inspect gives all that is known of the container called name; with full, the
-// engine's own document too.
+// Inspect gives all that is known of the container called name, from memory but
+// for what was not asked for before: its image and its network. With full, the
+// engine is asked for its own document of the container, which is in the answer
+// too.
 func (e *Engine) Inspect(ctx context.Context, name string, full bool) (api.Inspect, error) {
 	r, err := e.find(ctx, name)
 	if err != nil {
 		return api.Inspect{}, err
 	}
-	found, err := ask(ctx, func(ctx context.Context) (document, error) { return e.inspect(ctx, r.ID) })
-	if err != nil {
-		return api.Inspect{}, e.wrap(err, kindContainer, name, "%s cannot be inspected", name)
+	var document json.RawMessage
+	if full {
+		if r, document, err = e.look(ctx, r.ID, readTimeout); err != nil {
+			return api.Inspect{}, e.wrap(err, kindContainer, name, "%s cannot be inspected", name)
+		}
 	}
-	r = e.recordOf(found.InspectResponse)
+	network, err := e.networkOf(ctx, r)
+	if err != nil {
+		return api.Inspect{}, err
+	}
 	image, err := e.imageFor(ctx, r)
 	if err != nil && classOf(err) != NotFound {
 		return api.Inspect{}, err
 	}
-	answer := api.Inspect{
+	return api.Inspect{
 		Container:     r.Container,
-		Configuration: configurationOf(found.InspectResponse),
-		Limits:        limitsOf(found.HostConfig),
-		Security:      securityFacts(found.InspectResponse),
-		Network:       e.networkOf(found),
-		Mounts:        e.mountsOf(found.Mounts),
+		Configuration: r.details.ownConfiguration(),
+		Limits:        r.details.limits,
+		Security:      r.details.security,
+		Network:       network,
+		Mounts:        r.details.mounts,
 		ImageDetails:  image,
-	}
-	if full {
-		answer.Engine = found.raw
-	}
-	return answer, nil
+		Engine:        document,
+	}, nil
 }
 
-// document is what the engine says of a container and its network.
-type document struct {
-	container.InspectResponse
-	raw     json.RawMessage
-	network network.Inspect
+// details are what inspect tells of a container besides the Container, as far as
+// the container itself says it. They are never changed.
+type details struct {
+	configuration api.Configuration
+	limits        api.Limits
+	security      api.Security
+	mounts        []api.Mount
+	networkMode   string // what the engine calls its network
+	networkID     string // "" before the first start, or where the engine does not say
+	gateway       string // as an older engine tells it here only
+	address       string // its own, "" when it does not run
 }
 
-func (e *Engine) inspect(ctx context.Context, id string) (document, error) {
-	c, raw, err := e.cli.ContainerInspectWithRaw(ctx, id, false)
-	if err != nil {
-		return document{}, err
+func (e *Engine) detailsOf(c container.InspectResponse) details {
+	d := details{
+		configuration: configurationOf(c),
+		limits:        limitsOf(c.HostConfig),
+		security:      securityFacts(c),
+		mounts:        e.mountsOf(c.Mounts),
+		networkMode:   string(c.HostConfig.NetworkMode),
 	}
-	n, err := e.cli.NetworkInspect(ctx, string(c.HostConfig.NetworkMode), network.InspectOptions{})
-	return document{c, raw, n}, err
+	if c.NetworkSettings == nil {
+		return d
+	}
+	if endpoint := c.NetworkSettings.Networks[d.networkMode]; endpoint != nil {
+		d.networkID, d.gateway, d.address = endpoint.NetworkID, endpoint.Gateway, endpoint.IPAddress
+	}
+	return d
+}
+
+// ownConfiguration gives a configuration of which the caller may change the
+// environment.
+func (d details) ownConfiguration() api.Configuration {
+	own := d.configuration
+	own.Environment = maps.Clone(own.Environment)
+	return own
+}
+
+// surroundings are the image and the network of a container. They stay what they
+// are for as long as it is there, so that the engine is asked for them once.
+type surroundings struct {
+	image   atomic.Pointer[image.Summary]
+	network atomic.Pointer[network.Inspect]
 }
 
 func configurationOf(c container.InspectResponse) api.Configuration {
@@ -112,22 +148,33 @@ func securityFacts(c container.InspectResponse) api.Security {
 	}
 }
 
-func (e *Engine) networkOf(found document) api.Network {
-	labels := found.Config.Labels
-	n := api.Network{Name: labels[labelNetwork], Internal: found.network.Internal}
-	if n.Name == "" {
-		n.Name = labels[labelName]
+func (e *Engine) networkOf(ctx context.Context, r *record) (api.Network, error) {
+	found, err := e.networkFor(ctx, r)
+	if err != nil {
+		return api.Network{}, e.wrap(err, kindContainer, r.Name, "the network of %s cannot be inspected", r.Name)
 	}
-	if addr := addressOf(found.InspectResponse); addr.IsValid() {
-		n.Address = addr.String()
-	}
-	for _, config := range found.network.IPAM.Config {
+	n := api.Network{Name: cmp.Or(r.network, r.Name), Internal: found.Internal, Address: r.details.address}
+	for _, config := range found.IPAM.Config {
 		n.Subnet, n.Gateway = config.Subnet, config.Gateway
 	}
-	if endpoint := found.NetworkSettings.Networks[found.network.Name]; endpoint != nil && n.Gateway == "" {
-		n.Gateway = endpoint.Gateway // an older engine tells it here only
+	n.Gateway = cmp.Or(n.Gateway, r.details.gateway)
+	return n, nil
+}
+
+// networkFor asks for the network that a container is in, unless that is known.
+func (e *Engine) networkFor(ctx context.Context, r *record) (*network.Inspect, error) {
+	if known := r.around.network.Load(); known != nil && known.ID == r.details.networkID {
+		return known, nil
 	}
-	return n
+	found, err := ask(ctx, func(ctx context.Context) (network.Inspect, error) {
+		return e.cli.NetworkInspect(ctx, r.details.networkMode, network.InspectOptions{})
+	})
+	if err != nil {
+		return nil, err
+	}
+	found = network.Inspect{ID: found.ID, Internal: found.Internal, IPAM: found.IPAM}
+	r.around.network.Store(&found)
+	return &found, nil
 }
 
 func (e *Engine) mountsOf(found []container.MountPoint) []api.Mount {

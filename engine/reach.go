@@ -81,23 +81,47 @@ func checkPublished(s spec) error {
 // reachOf gives where a container is reached from this host; nothing when it is
 // not.
 func (e *Engine) reachOf(c container.InspectResponse, port int) netip.AddrPort {
-	if e.publishes() && port != 0 {
+	switch {
+	case c.NetworkSettings == nil:
+		return netip.AddrPort{}
+	case e.publishes() && port != 0:
 		return publishedAt(c, port)
 	}
-	if addr := addressOf(c); addr.IsValid() {
-		return netip.AddrPortFrom(addr, uint16(port))
+	return portOn(addressAmong(c.NetworkSettings.Networks), port)
+}
+
+// listedAt is reachOf for what the engine lists.
+func (e *Engine) listedAt(c container.Summary, port int) netip.AddrPort {
+	switch {
+	case e.publishes() && port != 0:
+		return listedPublished(c, port)
+	case c.NetworkSettings == nil:
+		return netip.AddrPort{}
 	}
-	return netip.AddrPort{}
+	return portOn(addressAmong(c.NetworkSettings.Networks), port)
+}
+
+func portOn(addr netip.Addr, port int) netip.AddrPort {
+	if !addr.IsValid() {
+		return netip.AddrPort{}
+	}
+	return netip.AddrPortFrom(addr, uint16(port))
 }
 
 func publishedAt(c container.InspectResponse, port int) netip.AddrPort {
-	if c.NetworkSettings == nil {
-		return netip.AddrPort{}
-	}
 	for _, binding := range c.NetworkSettings.Ports[publishedPort(port)] {
 		at, err := netip.ParseAddrPort(binding.HostIP + ":" + binding.HostPort)
 		if err == nil && at.Addr() == loopback && at.Port() != 0 {
 			return at
+		}
+	}
+	return netip.AddrPort{}
+}
+
+func listedPublished(c container.Summary, port int) netip.AddrPort {
+	for _, p := range c.Ports {
+		if int(p.PrivatePort) == port && p.Type == "tcp" && p.IP == loopback.String() && p.PublicPort != 0 {
+			return netip.AddrPortFrom(loopback, p.PublicPort)
 		}
 	}
 	return netip.AddrPort{}

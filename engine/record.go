@@ -3,14 +3,21 @@ package engine
 import (
 	"net/netip"
 	"net/url"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
 
 	"github.com/docker/docker/api/types/container"
+	"github.com/docker/docker/api/types/network"
 
 	"github.com/dockwire/dockwire/client/api"
 )
+
+// isListedAsOurs is isOurs for what the engine lists of our labels.
+func (e *Engine) isListedAsOurs(c container.Summary) bool {
+	return slices.Contains(c.Names, "/"+c.Labels[labelName])
+}
 
 // isOurs says whether a container is of this instance, and is called as we
 // called it. One that is half-made has another name, and one that someone
@@ -22,37 +29,53 @@ func (e *Engine) isOurs(c container.InspectResponse) bool {
 // recordOf reads what there is to know of a container of ours from the engine's
 // answer.
 func (e *Engine) recordOf(c container.InspectResponse) *record {
-	labels := c.Config.Labels
+	r := e.labelledRecord(c.Config.Labels, c.State.Status)
+	r.ID, r.imageID = c.ID, c.Image
+	r.Health = healthOf(c.State)
+	r.ExitCode, r.OOMKilled, r.Restarts = c.State.ExitCode, c.State.OOMKilled, c.RestartCount
+	r.Created, r.Started, r.Finished = timeOf(c.Created), timeOf(c.State.StartedAt), timeOf(c.State.FinishedAt)
+	if r.Running() {
+		r.addr = e.reachOf(c, r.Port)
+	}
+	r.cores = coresOf(c)
+	r.details, r.around = e.detailsOf(c), new(surroundings)
+	return r
+}
+
+// sketchOf reads what the engine's list tells of a container of ours. It lacks
+// the exact times, the exit code, the restarts and whether memory ran out. A
+// published port is no way to it yet: it is another at each start, and which
+// start this is the list does not tell.
+func (e *Engine) sketchOf(c container.Summary) *record {
+	r := e.labelledRecord(c.Labels, c.State)
+	r.ID, r.imageID = c.ID, c.ImageID
+	r.Health = healthIn(c.Status)
+	if r.Running() && !e.publishes() {
+		r.addr = e.listedAt(c, r.Port)
+	}
+	return r
+}
+
+// labelledRecord gives what a container's labels and its status tell.
+func (e *Engine) labelledRecord(labels map[string]string, status string) *record {
 	name := labels[labelName]
 	port, _ := strconv.Atoi(labels[labelPort])
 	r := &record{
 		host:     e.hostOf(name),
 		owner:    labels[labelOwner],
-		imageID:  c.Image,
 		network:  labels[labelNetwork],
-		halfMade: neverStarted(c.State.Status, labels),
+		halfMade: neverStarted(status, labels),
 		Container: api.Container{
-			Name:      name,
-			ID:        c.ID,
-			Image:     labels[labelImage],
-			State:     stateOf(c.State.Status),
-			Health:    healthOf(c.State),
-			ExitCode:  c.State.ExitCode,
-			Restarts:  c.RestartCount,
-			OOMKilled: c.State.OOMKilled,
-			Created:   timeOf(c.Created),
-			Started:   timeOf(c.State.StartedAt),
-			Finished:  timeOf(c.State.FinishedAt),
-			Domain:    e.domainOf(name, labels[labelDomain]),
-			Port:      port,
-			Commit:    labels[labelCommit],
+			Name:   name,
+			Image:  labels[labelImage],
+			State:  stateOf(status),
+			Domain: e.domainOf(name, labels[labelDomain]),
+			Port:   port,
+			Commit: labels[labelCommit],
 		},
 	}
 	if port != 0 {
 		r.URL = e.urlOf(r.Domain)
-	}
-	if r.Running() {
-		r.addr = e.reachOf(c, port)
 	}
 	return r
 }
@@ -96,6 +119,20 @@ func healthOf(state *container.State) string {
 	return state.Health.Status
 }
 
+// healthIn reads the health of a container that runs out of what the list says
+// of it, such as "Up 5 minutes (healthy)".
+func healthIn(status string) string {
+	switch {
+	case strings.HasSuffix(status, "(health: starting)"):
+		return api.HealthStarting
+	case strings.HasSuffix(status, "(healthy)"):
+		return api.HealthHealthy
+	case strings.HasSuffix(status, "(unhealthy)"):
+		return api.HealthUnhealthy
+	}
+	return api.HealthNone
+}
+
 // timeOf reads one of the engine's times; what never happened is the year 1.
 func timeOf(s string) api.Time {
 	t, err := time.Parse(time.RFC3339Nano, s)
@@ -105,13 +142,11 @@ func timeOf(s string) api.Time {
 	return api.Time{Time: t.UTC()}
 }
 
-// addressOf gives the address of the one network that a container of ours is in.
-func addressOf(c container.InspectResponse) netip.Addr {
-	if c.NetworkSettings != nil {
-		for _, endpoint := range c.NetworkSettings.Networks {
-			if addr, err := netip.ParseAddr(endpoint.IPAddress); err == nil {
-				return addr
-			}
+// addressAmong gives the address in the one network that a container of ours is in.
+func addressAmong(networks map[string]*network.EndpointSettings) netip.Addr {
+	for _, endpoint := range networks {
+		if addr, err := netip.ParseAddr(endpoint.IPAddress); err == nil {
+			return addr
 		}
 	}
 	return netip.Addr{}

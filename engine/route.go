@@ -25,7 +25,7 @@ type Route struct {
 
 	State   string
 	Health  string
-	Started api.Time
+	Started api.Time // the zero Time while it is not known; the same start may be told of again with it
 }
 
 // Router carries HTTP to the containers. The engine tells it where they are.

@@ -1,12 +1,15 @@
 package engine
 
 import (
+	"bytes"
 	"cmp"
+	"encoding/json"
 	"maps"
 	"net/netip"
 	"slices"
 	"strings"
 	"sync"
+	"time"
 
 	"github.com/dockwire/dockwire/client/api"
 )
@@ -20,7 +23,13 @@ type record struct {
 	network  string         // the shared network it is in; "" when it has one of its own
 	halfMade bool           // created to be started, and never was
 	addr     netip.AddrPort // where it is reached from this host; invalid when it is not
-	version  uint64         // of the state when the Container last changed
+	cores    float64        // its CPU limit, 0 for none
+	looked   time.Time      // when the engine was asked for it alone
+	details  details        // what inspect tells besides
+	around   *surroundings
+
+	version uint64          // of the state when the Container last changed; 0 for one that only the list has told of
+	json    json.RawMessage // the Container
 }
 
 // state holds the containers of this instance in memory. The engine is the
@@ -30,9 +39,11 @@ type state struct {
 	mu      sync.RWMutex
 	byName  map[string]*record            // records are replaced, never changed
 	byHost  map[string]map[string]*record // those of byName that serve HTTP
+	doubted map[string]bool               // ids of those that have to be looked at before they are told of
 	gone    []*record                     // the last of those that were removed, oldest first
 	version uint64
-	dropped uint64 // the highest version that gone has forgotten
+	listing json.RawMessage // all Containers, of this version; nil if nobody has asked since
+	dropped uint64          // the highest version that gone has forgotten
 	changed chan struct{}
 	up      bool          // the engine answers, and the state was read from it
 	route   func(*record) // told of each record as it is put or dropped; set before anything is
@@ -43,7 +54,10 @@ type state struct {
 const maxGone = 1000
 
 func newState() *state {
-	return &state{byName: map[string]*record{}, byHost: map[string]map[string]*record{}, changed: make(chan struct{}), route: func(*record) {}}
+	return &state{
+		byName: map[string]*record{}, byHost: map[string]map[string]*record{}, doubted: map[string]bool{},
+		changed: make(chan struct{}), route: func(*record) {},
+	}
 }
 
 // get gives the container called name.
@@ -72,6 +86,35 @@ func byName(records map[string]*record) []*record {
 	return slices.SortedFunc(maps.Values(records), func(a, b *record) int { return strings.Compare(a.Name, b.Name) })
 }
 
+// answer gives the JSON of all containers, by name. It is made once for each
+// version and shared: nobody may change it.
+func (s *state) answer() json.RawMessage {
+	s.mu.RLock()
+	known := s.listing
+	s.mu.RUnlock()
+	if known != nil {
+		return known
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.listing == nil {
+		s.listing = arrayOf(byName(s.byName))
+	}
+	return s.listing
+}
+
+// arrayOf gives the JSON array of the containers, those left out of which only
+// the list has told.
+func arrayOf(records []*record) json.RawMessage {
+	parts := make([][]byte, 0, len(records))
+	for _, r := range records {
+		if r.version > 0 {
+			parts = append(parts, r.json)
+		}
+	}
+	return slices.Concat([]byte{'['}, bytes.Join(parts, []byte{','}), []byte{']'})
+}
+
 // next gives a channel that is closed at the next change of anything here. To
 // miss nothing, take it before looking.
 func (s *state) next() <-chan struct{} {
@@ -85,23 +128,36 @@ func (s *state) next() <-chan struct{} {
 func (s *state) put(r *record) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	old, known := s.byName[r.Name]
-	if known {
+	old := s.place(r)
+	delete(s.doubted, r.ID)
+	if old != nil && old.ID == r.ID {
+		r.around = old.around
+	}
+	if old != nil && old.version > 0 && old.Container == r.Container {
+		r.version, r.json = old.version, old.json
+		return
+	}
+	s.advance()
+	r.version = s.version
+	r.json, _ = json.Marshal(r.Container) // cannot fail
+	s.broadcast()
+}
+
+// place makes r what its name and its hosts lead to, and gives what the name led
+// to before, if anything. Another container that had it is gone.
+func (s *state) place(r *record) (old *record) {
+	old = s.byName[r.Name]
+	if old != nil {
 		s.forgetHosts(old)
 	}
 	s.byName[r.Name] = r
 	s.route(r)
 	s.rememberHosts(r)
-	if known && old.Container == r.Container {
-		r.version = old.version
-		return
-	}
-	if known && old.ID != r.ID {
+	if old != nil && old.ID != r.ID {
 		s.bury(old)
+		s.broadcast()
 	}
-	s.version++
-	r.version = s.version
-	s.broadcast()
+	return old
 }
 
 // drop forgets the container called name, if it still is the one with this id.
@@ -113,6 +169,7 @@ func (s *state) drop(name, id string) {
 		return
 	}
 	delete(s.byName, name)
+	delete(s.doubted, id)
 	s.forgetHosts(old)
 	s.bury(old)
 	s.broadcast()
@@ -141,7 +198,7 @@ func (s *state) forgetHosts(old *record) {
 
 // bury remembers for the followers that a container is gone.
 func (s *state) bury(old *record) {
-	s.version++
+	s.advance()
 	gone := *old
 	gone.State, gone.version, gone.addr = api.StateRemoved, s.version, netip.AddrPort{}
 	s.route(&gone)
@@ -155,10 +212,12 @@ func (s *state) bury(old *record) {
 // cutOff says that the container is not reached any more, before its address
 // can be given to another.
 func (s *state) cutOff(name, id string) {
-	if r, ok := s.get(name); ok && r.ID == id {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if r, ok := s.byName[name]; ok && r.ID == id {
 		cut := *r
 		cut.addr = netip.AddrPort{}
-		s.put(&cut)
+		s.place(&cut)
 	}
 }
 
@@ -182,13 +241,14 @@ func (s *state) isUp() bool {
 // since gives what changed after the version, oldest change first, and the
 // version now. Containers that are gone come with the state removed. After
 // version 0, or one so old that removals were forgotten, whole is true and the
-// answer is everything there is.
+// answer is everything there is. Those of which only the list has told are left
+// out until they were looked at.
 func (s *state) since(version uint64) (changes []*record, now uint64, whole bool) {
 	s.mu.RLock()
 	defer s.mu.RUnlock()
 	whole = version == 0 || version < s.dropped
 	for _, r := range s.byName {
-		if whole || r.version > version {
+		if r.version > 0 && (whole || r.version > version) {
 			changes = append(changes, r)
 		}
 	}
@@ -201,6 +261,12 @@ func (s *state) since(version uint64) (changes []*record, now uint64, whole bool
 	}
 	slices.SortFunc(changes, func(a, b *record) int { return cmp.Compare(a.version, b.version) })
 	return changes, s.version, whole
+}
+
+// advance counts a change of what the state tells.
+func (s *state) advance() {
+	s.version++
+	s.listing = nil
 }
 
 func (s *state) broadcast() {

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"net/netip"
 	"slices"
+	"strings"
 	"testing"
 
 	"github.com/dockwire/dockwire/client/api"
@@ -144,5 +145,53 @@ func TestAHostOfSeveralStaysWithThoseThatAreLeft(t *testing.T) {
 	s.drop("b", "b1")
 	if got := names(); got != nil {
 		t.Errorf("at the end it leads to %v", got)
+	}
+}
+
+func TestWhatOnlyTheListHasToldIsKeptFromFollowersUntilItWasLookedAt(t *testing.T) {
+	s := newState()
+	s.put(rec("web", "1", api.StateRunning))
+	if got := string(s.answer()); !strings.HasPrefix(got, `[{"name":"web"`) {
+		t.Errorf("the answer is %s", got)
+	}
+	_, now, _ := s.since(0)
+	s.sketch(rec("web", "2", api.StateRunning))
+	if at := s.at("web.base"); len(at) != 1 || at[0].ID != "2" || !s.inDoubt("2") {
+		t.Errorf("the host leads to %+v", at)
+	}
+	got, _, _ := changesAfter(s, now)
+	if want := []string{"web 1 removed"}; !slices.Equal(got, want) || string(s.answer()) != "[]" {
+		t.Errorf("the changes are %v, the answer is %s", got, s.answer())
+	}
+	s.put(rec("web", "2", api.StateRunning))
+	got, _, _ = changesAfter(s, now)
+	if want := []string{"web 1 removed", "web 2 running"}; !slices.Equal(got, want) || s.doubts() != nil {
+		t.Errorf("the changes are %v, in doubt are %v", got, s.doubts())
+	}
+	s.drop("web", "2")
+	s.sketch(rec("web", "2", api.StateRunning))
+	if _, ok := s.get("web"); ok {
+		t.Error("an old list brings back what was removed meanwhile")
+	}
+}
+
+func TestADoubtEndsWithALook(t *testing.T) {
+	s := newState()
+	s.put(rec("web", "1", api.StateRunning))
+	s.put(rec("db", "2", api.StateRunning))
+	s.doubtAll()
+	_, before, _ := s.since(0)
+	s.sketch(rec("web", "1", api.StateExited))
+	if r, _ := s.get("web"); r.State != api.StateRunning {
+		t.Error("a list changes what a look has told")
+	}
+	s.put(rec("web", "1", api.StateRunning))
+	s.cutOff("db", "2")
+	if _, after, _ := s.since(0); after != before || s.inDoubt("1") || !s.inDoubt("2") {
+		t.Errorf("the version went from %d to %d, in doubt are %v", before, after, s.doubts())
+	}
+	s.drop("db", "2")
+	if s.doubts() != nil {
+		t.Errorf("in doubt are %v", s.doubts())
 	}
 }

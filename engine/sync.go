@@ -5,7 +5,6 @@ import (
 	"errors"
 	"time"
 
-	"github.com/containerd/errdefs"
 	"github.com/docker/docker/api/types/container"
 	"github.com/docker/docker/api/types/events"
 	"github.com/docker/docker/api/types/filters"
@@ -78,6 +77,7 @@ func (e *Engine) follow(ctx context.Context) (connected bool, err error) {
 		return false, err
 	}
 	e.state.setUp(true)
+	defer e.clearInBackground(ctx)()
 	e.log.Info("the engine answers", zap.String("host", e.cli.DaemonHost()), zap.String("api", e.cli.ClientVersion()),
 		zap.String("reach", chooseReach(e.cfg.Reach, e.info.Load())))
 	e.sayGaps(ctx)
@@ -121,7 +121,7 @@ func (e *Engine) watch(ctx context.Context, messages <-chan events.Message, errs
 		case err := <-errs:
 			return err
 		case <-relist.C:
-			if err := e.tidy(ctx); err != nil {
+			if err := e.relist(ctx); err != nil {
 				return err
 			}
 		}
@@ -137,112 +137,23 @@ func (e *Engine) readAll(ctx context.Context) error {
 	e.info.Store(&info)
 	mode := e.chooseFirewall(&info)
 	e.firewallMode.Store(&mode)
-	return e.tidy(ctx)
+	found, err := e.readList(ctx)
+	if err != nil {
+		return err
+	}
+	return e.tidy(ctx, found)
 }
 
 // tidy sees to what events do not tell, or only a daemon that was there when
 // they came.
-func (e *Engine) tidy(ctx context.Context) error {
+func (e *Engine) tidy(ctx context.Context, found []container.Summary) error {
 	if err := e.keepFirewall(ctx); err != nil {
 		e.log.Error("the firewall does not cover the containers", zap.Error(err))
-	}
-	if err := e.relist(ctx); err != nil {
-		return err
 	}
 	if err := e.removeBuildNetworks(ctx); err != nil {
 		return err
 	}
-	return e.removeHalfMade(ctx)
-}
-
-// relist looks at every container that the engine has of us, and at every one
-// that we know of: those that are gone are forgotten so.
-func (e *Engine) relist(ctx context.Context) error {
-	found, err := within(ctx, syncTimeout, func(ctx context.Context) ([]container.Summary, error) {
-		return e.cli.ContainerList(ctx, container.ListOptions{All: true, Filters: e.ours(kindContainer)})
-	})
-	if err != nil {
-		return err
-	}
-	ids := map[string]bool{}
-	for _, c := range found {
-		ids[c.ID] = true
-	}
-	for _, r := range e.state.list() {
-		ids[r.ID] = true
-	}
-	for id := range ids {
-		if err := e.look(ctx, id); lost(err) {
-			return err
-		}
-	}
-	return nil
-}
-
-// look inspects a container and puts what it is into the state, unless it is
-// still being created.
-func (e *Engine) look(ctx context.Context, id string) error {
-	unlock, err := e.refresh.lock(ctx, id)
-	if err != nil {
-		return err
-	}
-	defer unlock()
-	r, err := within(ctx, syncTimeout, func(ctx context.Context) (*record, error) { return e.fetch(ctx, id) })
-	if err == nil && !e.hidden(r) {
-		e.state.put(r)
-	}
-	return err
-}
-
-// hidden says whether a container is still being created, or never will be whole:
-// nobody sees it.
-func (e *Engine) hidden(r *record) bool {
-	known, ok := e.state.get(r.Name)
-	return r.halfMade || e.hosts.taken(r.host) && !(ok && known.ID == r.ID)
-}
-
-// admit is look after a change of ours: what the container is by now is in the
-// state when it returns.
-func (e *Engine) admit(ctx context.Context, id string) (api.Container, error) {
-	unlock, err := e.refresh.lock(ctx, id)
-	if err != nil {
-		return api.Container{}, err
-	}
-	defer unlock()
-	r, err := e.fetch(ctx, id)
-	if err != nil {
-		return api.Container{}, err
-	}
-	e.state.put(r)
-	return r.Container, nil
-}
-
-// fetch inspects a container. One that is gone, or not ours, is forgotten.
-func (e *Engine) fetch(ctx context.Context, id string) (*record, error) {
-	c, err := e.cli.ContainerInspect(ctx, id)
-	if errdefs.IsNotFound(err) || err == nil && !e.isOurs(c) {
-		e.forget(id)
-		return nil, notFound(kindContainer, "", "the container was removed")
-	}
-	if err != nil {
-		return nil, err
-	}
-	return e.recordOf(c), nil
-}
-
-// forget drops the container with this id, whatever it is called.
-func (e *Engine) forget(id string) {
-	for _, r := range e.state.list() {
-		if r.ID == id {
-			e.state.drop(r.Name, id)
-		}
-	}
-}
-
-func (e *Engine) lookAgain(ctx context.Context, id string) {
-	if err := e.look(ctx, id); err != nil && ctx.Err() == nil {
-		e.log.Debug("a container could not be looked at", zap.String("id", id), zap.Error(err))
-	}
+	return e.removeHalfMade(ctx, found)
 }
 
 // ready waits for the live state to be as the engine is, for as long as a

@@ -15,6 +15,7 @@ import (
 type backend struct {
 	name      string
 	route     engine.Route // to the start that it is
+	started   api.Time     // of that start; guarded by Ingress.mu; zero while it is not known
 	leads     func(context.Context, engine.Route) error
 	stats     *stats
 	transport *http.Transport
@@ -86,9 +87,10 @@ func (in *Ingress) newBackend(c *container) *backend {
 	return b
 }
 
-// leadsTo says whether the route is to this very start of the container.
+// leadsTo says whether the route is to this very start of the container, which
+// may not have been known so far.
 func (b *backend) leadsTo(r engine.Route) bool {
-	return b.route.Address == r.Address && b.route.Started == r.Started
+	return b.route.Address == r.Address && (b.started == r.Started || b.started.IsZero())
 }
 
 // status says how good the backend is, and how many requests are outstanding.

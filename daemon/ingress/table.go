@@ -90,6 +90,7 @@ func (in *Ingress) settle(c *container) {
 	case c.backend == nil:
 		c.backend = in.newBackend(c)
 	default:
+		c.backend.started = c.route.Started
 		c.backend.setHealth(c.route.Health)
 	}
 }

@@ -1,6 +1,7 @@
 package enginetest
 
 import (
+	"bytes"
 	"net"
 	"os"
 	"path/filepath"
@@ -19,6 +20,7 @@ type Proxy struct {
 	listener net.Listener
 	conns    map[net.Conn]bool // both ends of all that goes through
 	mode     mode
+	unheard  string // requests that hold this are not passed on; "" for none
 }
 
 type mode int
@@ -86,11 +88,25 @@ func (p *Proxy) set(m mode) {
 	p.mode = m
 }
 
-// Restore ends Refuse, Silence and CutRequests.
+// Ignore has requests that hold the text wait for an answer in vain, until
+// Restore, which cuts everything.
+func (p *Proxy) Ignore(text string) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.unheard = text
+}
+
+func (p *Proxy) ignores(request []byte) bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.unheard != "" && bytes.Contains(request, []byte(p.unheard))
+}
+
+// Restore ends Refuse, Silence, CutRequests and Ignore.
 func (p *Proxy) Restore() {
 	p.mu.Lock()
-	wasSilent := p.mode == silent
-	p.mode = passing
+	wasSilent := p.mode == silent || p.unheard != ""
+	p.mode, p.unheard = passing, ""
 	if p.listener == nil {
 		listener, err := net.Listen("unix", p.socket)
 		if err != nil {
@@ -143,7 +159,7 @@ func (p *Proxy) pump(to, from net.Conn, requests bool) {
 			from.Close()
 			break
 		}
-		if n > 0 && mode != silent {
+		if n > 0 && mode != silent && !(requests && p.ignores(buf[:n])) {
 			if _, err := to.Write(buf[:n]); err != nil {
 				break
 			}
