@@ -29,7 +29,7 @@ const patience = 60 * time.Second
 
 // testDaemon is a daemon that runs in the test's process, on the real engine.
 type testDaemon struct {
-	t        *testing.T
+	t        testing.TB
 	URL      string // of the control listener
 	Ingress  string
 	Token    string
@@ -41,7 +41,7 @@ type testDaemon struct {
 
 // runDaemon starts a daemon of an instance of its own. At the end of the test
 // it is ended, and nothing of the instance may be left at the engine.
-func runDaemon(t *testing.T, change ...func(*Config)) *testDaemon {
+func runDaemon(t testing.TB, change ...func(*Config)) *testDaemon {
 	t.Helper()
 	log := &readyWatch{ready: make(chan readyLine, 1)}
 	cfg := Config{
@@ -133,7 +133,7 @@ func (w *readyWatch) Write(p []byte) (int, error) {
 
 // wire is a connection that speaks as a person with wscat would.
 type wire struct {
-	t    *testing.T
+	t    testing.TB
 	ws   *websocket.Conn
 	id   int
 	seen bytes.Buffer // all that was read

@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"context"
 	"encoding/binary"
+	"encoding/json"
 	"io"
 	"net"
 	"net/http"
@@ -112,6 +113,16 @@ func BenchmarkPipelined(b *testing.B) {
 	p := serve(b, nil, benchMethods).dialRaw(b)
 	p.pipeline(b, masked(benchRequest), 64)
 	b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(b.N*64), "ns/call")
+}
+
+// BenchmarkLarge counts windows of 32 calls whose results are as large as a list
+// of a hundred containers.
+func BenchmarkLarge(b *testing.B) {
+	result := json.RawMessage(`"` + strings.Repeat("x", 40*kib) + `"`)
+	methods := table{"list": func(context.Context, *Call) (any, error) { return result, nil }}
+	p := serve(b, nil, methods).dialRaw(b)
+	p.pipeline(b, masked(`{"jsonrpc":"2.0","id":12345,"method":"list"}`), 32)
+	b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(b.N*32), "ns/call")
 }
 
 // BenchmarkBatch counts batches of 50 calls.

@@ -70,7 +70,7 @@ func Dial(ctx context.Context, address string, opts *DialOptions) (*Client, erro
 		TLSClientConfig: o.TLS,
 		Subprotocols:    []string{"jsonrpc"},
 		ReadBufferSize:  4 * kib,
-		WriteBufferSize: 4 * kib,
+		WriteBufferSize: writeBuffer,
 	}
 	if socket != "" {
 		dialer.Proxy = nil

@@ -13,8 +13,9 @@ import (
 )
 
 const (
-	gatherSize = 64 * kib // frames that wait together go out in writes of about this size
-	tlsStep    = 16 * kib // one record
+	writeBuffer = 4 * kib  // of a WebSocket
+	gatherSize  = 64 * kib // frames that wait together go out in writes of about this size
+	tlsStep     = 16 * kib // one record
 )
 
 // link is the network connection under a WebSocket. A write fails only when the

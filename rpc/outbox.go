@@ -200,14 +200,16 @@ func (o *outbox) write(w work) error {
 	return o.writeFrames(w.frames)
 }
 
-// writeFrames writes frames, together as far as they are small.
+// writeFrames writes frames, together as far as they are small. One that is
+// larger than its WebSocket's buffer would go out in two system calls, of which
+// the first wakes the peer for a part.
 func (o *outbox) writeFrames(frames []outFrame) error {
 	for _, f := range frames {
 		if f.event {
 			o.next()
 		}
 	}
-	if len(frames) == 1 {
+	if len(frames) == 1 && len(frames[0].data) <= writeBuffer {
 		return o.ws.WriteMessage(websocket.TextMessage, frames[0].data)
 	}
 	o.link.hold()

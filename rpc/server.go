@@ -51,7 +51,7 @@ func NewServer(opts *Options) *Server {
 	s.queue = semaphore.NewWeighted(int64(s.opts.MaxQueueTotal))
 	s.upgrader = websocket.Upgrader{
 		ReadBufferSize:  1 * kib,
-		WriteBufferSize: 4 * kib,
+		WriteBufferSize: writeBuffer,
 		WriteBufferPool: &sync.Pool{},
 		Subprotocols:    []string{"jsonrpc"},
 		CheckOrigin:     func(*http.Request) bool { return true }, // the caller has

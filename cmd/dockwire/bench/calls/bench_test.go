@@ -39,6 +39,21 @@ func BenchmarkPipelined64(b *testing.B) {
 	compare(b, beside.Contest{Work: "calls, 64 in flight", Unit: "calls/s", Warm: true}, exchange(64))
 }
 
+// BenchmarkList32 has 32 calls in flight whose results are as large as a list of
+// a hundred containers. It is of the servers that have results.
+func BenchmarkList32(b *testing.B) {
+	compare(b, beside.Contest{Work: "calls with a list of 100, 32 in flight", Unit: "calls/s", Warm: true}, func(b *testing.B, s server) step {
+		if s.name == "gorilla" {
+			return nil
+		}
+		p, requests := connect(b, s.handler), peer.Frames(list, 32)
+		return func() int {
+			must(b, p.Exchange(requests, 32))
+			return 32
+		}
+	})
+}
+
 // BenchmarkBatch50 is of the servers that know batches.
 func BenchmarkBatch50(b *testing.B) {
 	compare(b, beside.Contest{Work: "calls, in batches of 50", Unit: "calls/s", Warm: true}, func(b *testing.B, s server) step {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"net/http"
+	"strings"
 
 	"github.com/dockwire/dockwire/rpc"
 	geth "github.com/ethereum/go-ethereum/rpc"
@@ -45,6 +46,16 @@ type line struct {
 
 var aLine = line{"2026-01-02T03:04:05.000000000Z", "stdout", "a line of a log, of usual length, as apps write them"}
 
+// aList is a result of the size that a list of a hundred containers has, which is
+// JSON already.
+var aList = json.RawMessage("[" + strings.Repeat(aContainer+",", 99) + aContainer + "]")
+
+const (
+	aContainer = `{"name":"gamebackend","id":"b580d76ce2347b764b9cf1962a40753729c4a452c334c4bfead09447eebafea2","image":"gamebackendv3","state":"running","health":"healthy","exitCode":0,"restarts":0,"oomKilled":false,` +
+		`"created":"2026-01-02T03:04:05.000000001Z","started":"2026-01-02T03:04:05.000000002Z","finished":null,"domain":"gamebackend.localhost","url":"http://gamebackend.localhost:8420/","port":8080,"commit":"0123456789abcdef0123456789abcdef01234567"}`
+	list = `{"jsonrpc":"2.0","id":12345,"method":"math_list"}`
+)
+
 // numbers are the params of subtract.
 type numbers struct {
 	Minuend    int `json:"minuend"`
@@ -55,7 +66,10 @@ type numbers struct {
 type handler struct{}
 
 func (handler) Accept(call *rpc.Call) (rpc.Job, error) {
-	if call.Method() == "math_follow" {
+	switch call.Method() {
+	case "math_list":
+		return rpc.Job{Run: func(context.Context) (any, error) { return aList, nil }}, nil
+	case "math_follow":
 		return rpc.Job{Stream: true, Run: func(ctx context.Context) (any, error) { return nil, send(ctx, call) }}, nil
 	}
 	var n numbers
@@ -89,6 +103,9 @@ func (silent) Printf(string, ...any) {}
 // plain is the sourcegraph library as its documentation shows it.
 func plain() http.Handler {
 	h := jsonrpc2.AsyncHandler(jsonrpc2.HandlerWithError(func(ctx context.Context, conn *jsonrpc2.Conn, r *jsonrpc2.Request) (any, error) {
+		if r.Method == "math_list" {
+			return aList, nil
+		}
 		for r.Method == "math_follow" {
 			if err := conn.Notify(ctx, "math/line", aLine); err != nil {
 				return nil, err
@@ -115,6 +132,9 @@ type Math struct{}
 
 // Subtract is called math_subtract.
 func (Math) Subtract(minuend, subtrahend int) int { return minuend - subtrahend }
+
+// List is called math_list.
+func (Math) List() json.RawMessage { return aList }
 
 // Lines is subscribed to with math_subscribe.
 func (Math) Lines(ctx context.Context) (*geth.Subscription, error) {
