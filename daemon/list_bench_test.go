@@ -5,6 +5,7 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"slices"
 	"testing"
 	"time"
 
@@ -14,18 +15,16 @@ import (
 	"github.com/dockwire/dockwire/engine/enginetest"
 )
 
-const crowdSize = 100
-
 // benchCrowd gives a daemon that has a crowd.
-func benchCrowd(b *testing.B) (d *testDaemon, names []string) {
+func benchCrowd(b *testing.B, size, running int) (d *testDaemon, names []string) {
 	b.Helper()
 	image := enginetest.Probe(b, nil)
 	instance := "bench-" + random()
 	d = runDaemon(b, func(cfg *Config) { cfg.Instance = instance })
-	names, disperse := enginetest.Crowd(b, instance, image, crowdSize, 0)
+	names, disperse := enginetest.Crowd(b, instance, image, size, running)
 	b.Cleanup(disperse)
 	w := d.dial()
-	for listed := []api.Container(nil); len(listed) < crowdSize; {
+	for listed := []api.Container(nil); len(listed) < size; {
 		w.do("list", nil, &listed)
 	}
 	return d, names
@@ -42,6 +41,52 @@ func (d *testDaemon) plainConn(b *testing.B) *websocket.Conn {
 	}
 	b.Cleanup(func() { ws.Close() })
 	return ws
+}
+
+// BenchmarkTop asks what a container uses: for the first time, and again.
+func BenchmarkTop(b *testing.B) {
+	d, names := benchCrowd(b, 10, 10)
+	ws := d.plainConn(b)
+	var cold, again time.Duration
+	for b.Loop() {
+		for _, name := range names {
+			began := time.Now()
+			inFlight(b, ws, name+"/top", 1)
+			cold = max(cold, time.Since(began))
+			began = time.Now()
+			inFlight(b, ws, name+"/top", 1)
+			again = max(again, time.Since(began))
+		}
+	}
+	b.ReportMetric(0, "ns/op") // of no meaning here
+	b.ReportMetric(float64(cold.Microseconds())/1000, "longest-first-ms")
+	b.ReportMetric(float64(again.Microseconds())/1000, "longest-again-ms")
+}
+
+// BenchmarkBehindOurBack pauses and resumes a container at the engine, and asks
+// for the list until it says so.
+func BenchmarkBehindOurBack(b *testing.B) {
+	d, names := benchCrowd(b, 100, 1)
+	cli, ws := enginetest.Client(b), d.dial()
+	var late []time.Duration
+	until := func(state string, err error) {
+		if err != nil {
+			b.Fatal(err)
+		}
+		began := time.Now()
+		for all := []api.Container(nil); all == nil || all[0].State != state; {
+			ws.do("list", nil, &all)
+		}
+		late = append(late, time.Since(began))
+	}
+	for b.Loop() {
+		until(api.StatePaused, cli.ContainerPause(b.Context(), names[0]))
+		until(api.StateRunning, cli.ContainerUnpause(b.Context(), names[0]))
+	}
+	slices.Sort(late)
+	b.ReportMetric(0, "ns/op") // of no meaning here
+	b.ReportMetric(float64(late[len(late)/2].Microseconds())/1000, "median-ms")
+	b.ReportMetric(float64(late[len(late)*99/100].Microseconds())/1000, "p99-ms")
 }
 
 // inFlight makes calls, that many at a time, and gives how many it made.
@@ -80,7 +125,7 @@ func rate(step func() int) float64 {
 // BenchmarkList asks for a hundred containers: the engine over its socket, and
 // the daemon, one call after another and 32 in flight. All take turns.
 func BenchmarkList(b *testing.B) {
-	d, _ := benchCrowd(b)
+	d, _ := benchCrowd(b, 100, 0)
 	cli := enginetest.Client(b)
 	socket := &http.Client{Transport: &http.Transport{DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) { return cli.Dialer()(ctx) }}}
 	defer socket.CloseIdleConnections()
@@ -105,7 +150,7 @@ func BenchmarkList(b *testing.B) {
 // BenchmarkInspect asks for one container, as the engine's client library does,
 // and of the daemon: with the engine's own document, for that is an admin's.
 func BenchmarkInspect(b *testing.B) {
-	d, names := benchCrowd(b)
+	d, names := benchCrowd(b, 1, 1)
 	cli := enginetest.Client(b)
 	ws := d.plainConn(b)
 	compareRates(b, map[string]func() int{

@@ -58,17 +58,18 @@ type Engine struct {
 	log   *zap.Logger
 	state *state
 
-	hints    hints                             // looks at containers that may have changed
-	refresh  locks                             // by container id: one look at a time, so that none overwrites a later one
-	mutating locks                             // by kind and name: one change of a thing at a time
-	hosts    reservations                      // hosts of containers that are being created
-	subnets  pending                           // subnets of networks that are being created
-	hubs     hubs                              // readers of logs that are followed
-	building sync.Map                          // ids of the builds that run
-	samplers shared[sampler]                   // readers of usage that is watched
-	firewall *firewall.Firewall                // what cuts the bridges off from this host
-	away     atomic.Pointer[Error]             // why the engine was away, the last time that it was
-	info     atomic.Pointer[dockersystem.Info] // what the engine said of itself at the last connect
+	hints     hints                             // looks at containers that may have changed
+	refresh   locks                             // by container id: one look at a time, so that none overwrites a later one
+	mutating  locks                             // by kind and name: one change of a thing at a time
+	hosts     reservations                      // hosts of containers that are being created
+	subnets   pending                           // subnets of networks that are being created
+	hubs      hubs                              // readers of logs that are followed
+	building  sync.Map                          // ids of the builds that run
+	samplers  shared[sampler]                   // readers of usage that is watched
+	lingering lingering                         // those of them that nobody watches any more
+	firewall  *firewall.Firewall                // what cuts the bridges off from this host
+	away      atomic.Pointer[Error]             // why the engine was away, the last time that it was
+	info      atomic.Pointer[dockersystem.Info] // what the engine said of itself at the last connect
 
 	firewallMode atomic.Pointer[firewallMode] // what the configuration means at this engine
 }

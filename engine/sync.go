@@ -29,6 +29,7 @@ const (
 func (e *Engine) Run(ctx context.Context) error {
 	defer e.leaveFirewall(context.WithoutCancel(ctx))
 	defer e.hints.wait()
+	defer e.lingering.close()
 	backoff := firstBackoff
 	for {
 		connected, err := e.follow(ctx)

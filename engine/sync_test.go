@@ -138,6 +138,7 @@ func TestAnEngineThatIsSilentIsUnavailableInTwoSeconds(t *testing.T) {
 		"check":   func() error { return f.Check(t.Context()) },
 		"inspect": func() error { _, err := f.Inspect(t.Context(), c.Name, false); return err },
 		"images":  func() error { _, err := f.Images(t.Context()); return err },
+		"top":     func() error { _, err := f.Top(t.Context(), c.Name); return err },
 		"diff":    func() error { _, err := f.Diff(t.Context(), c.Name, ""); return err },
 		"stop":    func() error { _, err := f.Stop(t.Context(), c.Name, nil); return err },
 		"remove":  func() error { _, err := f.Remove(t.Context(), c.Name, true); return err },

@@ -11,8 +11,10 @@ import (
 )
 
 // Top answers what a container uses now. The CPU percent is that of the time
-// between two samples about a second apart, for which it waits if nobody else
-// watches the container. One that does not run is an error of class NotRunning.
+// between the last two samples, about a second. A container that is watched, or
+// was so in the last half minute, has both already. For any other it waits: a
+// fifth of a second where the engine can sample at once, else a second. One that
+// does not run is an error of class NotRunning.
 func (e *Engine) Top(ctx context.Context, name string) (api.Usage, error) {
 	r, err := e.findRunning(ctx, name)
 	if err != nil {

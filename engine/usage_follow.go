@@ -2,15 +2,9 @@ package engine
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
-	"io"
 	"iter"
 	"math"
-	"sync"
-
-	"github.com/containerd/errdefs"
-	"github.com/docker/docker/api/types/container"
 
 	"github.com/dockwire/dockwire/client/api"
 )
@@ -83,133 +77,6 @@ func stepOf(interval float64) (int64, error) {
 func (e *Engine) CheckTop(p api.TopParams) error {
 	_, err := stepOf(p.Interval)
 	return err
-}
-
-// sampler reads the usage of a container for all who watch it, while there are
-// any.
-type sampler struct {
-	e        *Engine
-	name, id string
-	cancel   context.CancelFunc
-	done     chan struct{}
-
-	mu sync.Mutex
-	samplerView
-}
-
-// samplerView is what a watcher sees of a sampler.
-type samplerView struct {
-	last, older *sample // the newest, and the one before of the same run, if any
-	seq, run    int64   // of the newest there was
-	stopped     bool    // the container does not run
-	paused      bool    // the engine is away
-	ended       bool    // the container is gone, or err
-	err         error
-	changed     chan struct{} // closed when there is more to see
-}
-
-// sampler gives the sampler of a container. It has to be left.
-func (e *Engine) sampler(name, id string) *sampler {
-	return e.samplers.join(id, func() *sampler {
-		s := &sampler{e: e, name: name, id: id, done: make(chan struct{}), samplerView: samplerView{changed: make(chan struct{})}}
-		var ctx context.Context
-		ctx, s.cancel = context.WithCancel(context.Background())
-		go func() {
-			defer close(s.done)
-			s.sample(ctx)
-		}()
-		return s
-	})
-}
-
-func (s *sampler) leave() {
-	if s.e.samplers.leave(s.id) {
-		s.cancel()
-		<-s.done
-	}
-}
-
-func (s *sampler) view() samplerView {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return s.samplerView
-}
-
-// update changes what the watchers see, and wakes them.
-func (s *sampler) update(change func(*samplerView)) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	change(&s.samplerView)
-	close(s.changed)
-	s.changed = make(chan struct{})
-}
-
-// sample reads samples, connection by connection, until ctx ends or the container
-// is gone.
-func (s *sampler) sample(ctx context.Context) {
-	backoff := s.e.hubs.backoff()
-	for ctx.Err() == nil {
-		err := s.read(ctx, backoff)
-		switch {
-		case ctx.Err() != nil:
-			return
-		case errors.Is(err, errRemoved), errdefs.IsNotFound(err):
-			s.update(func(v *samplerView) { v.ended = true })
-			return
-		case errors.Is(err, io.EOF): // the container is gone, as the next attempt will tell
-		case passing(err):
-			s.update(func(v *samplerView) { v.paused, v.err = true, err })
-		default:
-			s.update(func(v *samplerView) { v.ended, v.err = true, err })
-			return
-		}
-		backoff.wait(ctx)
-	}
-}
-
-// read takes the samples of one answer of the engine.
-func (s *sampler) read(ctx context.Context, backoff *backoff) error {
-	c, err := ask(ctx, func(ctx context.Context) (container.InspectResponse, error) {
-		return s.e.cli.ContainerInspect(ctx, s.id)
-	})
-	if err != nil {
-		return err
-	}
-	stats, err := s.e.cli.ContainerStats(ctx, s.id, true)
-	if err != nil {
-		return err
-	}
-	defer stats.Body.Close()
-	for decoder := json.NewDecoder(stats.Body); ; {
-		var raw container.StatsResponse
-		if err := decoder.Decode(&raw); err != nil {
-			return err
-		}
-		backoff.reset()
-		next, running := sampleOf(s.name, &raw, coresOf(c))
-		if r, ok := s.e.state.get(s.name); !running && (!ok || r.ID != s.id) {
-			return errRemoved // the engine can go on with zeros when it was asked while it removed the container
-		}
-		s.update(func(v *samplerView) { v.add(next, running) })
-	}
-}
-
-// add takes the next sample, of a container that runs or not.
-func (v *samplerView) add(next *sample, running bool) {
-	v.paused, v.err, v.stopped = false, nil, !running
-	if !running {
-		v.last, v.older = nil, nil
-		return
-	}
-	next.seq = v.seq + 1
-	v.seq = next.seq
-	v.older = v.last
-	if v.older == nil || next.cpu < v.older.cpu {
-		v.older = nil
-		v.run++
-	}
-	next.run = v.run
-	v.last = next
 }
 
 // watcher is one caller's way along the samples.

@@ -3,6 +3,7 @@ package engine
 import (
 	"context"
 	"errors"
+	"fmt"
 	"iter"
 	"runtime"
 	"slices"
@@ -47,6 +48,7 @@ func TestUsageIsWhatTheContainerUses(t *testing.T) {
 
 func (f *fixture) noSamplerLeft() {
 	f.t.Helper()
+	f.lingering.close()
 	stacks := make([]byte, 1<<20)
 	stacks = stacks[:runtime.Stack(stacks, true)]
 	if f.samplers.size() > 0 || strings.Contains(string(stacks), "(*sampler)") {
@@ -135,7 +137,7 @@ func TestABusyWatcherGetsTheNewestSample(t *testing.T) {
 	now := time.Now()
 	take := func(cpu uint64) (UsageUpdate, bool) {
 		now = now.Add(time.Second)
-		v.add(&sample{cpu: cpu * 1e9, Usage: api.Usage{Time: api.Time{Time: now}}}, true)
+		v.add(&sample{cpu: cpu * 1e9, Usage: api.Usage{Time: api.Time{Time: now}}})
 		return w.next(v)
 	}
 	if u, ok := take(1); ok {
@@ -151,12 +153,17 @@ func TestABusyWatcherGetsTheNewestSample(t *testing.T) {
 		t.Errorf("two seconds later there is %+v", u)
 	}
 	for range 6 {
-		v.add(&sample{cpu: 4e9, Usage: api.Usage{Time: api.Time{Time: now}}}, true)
+		now = now.Add(time.Second)
+		v.add(&sample{cpu: 4e9, Usage: api.Usage{Time: api.Time{Time: now}}})
 	}
 	if u, ok := take(18); !ok || u.Dropped != 2 {
 		t.Errorf("after seven more samples there is %+v", u)
 	}
-	v.add(nil, false)
+	v.add(&sample{cpu: 4e9, Usage: api.Usage{Time: api.Time{Time: now.Add(-time.Second)}}})
+	if u, ok := w.next(v); ok {
+		t.Errorf("an older sample that comes late gives %+v", u)
+	}
+	v.add(nil)
 	if u, ok := take(0); ok {
 		t.Errorf("after a restart a lone sample gives %+v", u)
 	}
@@ -202,4 +209,57 @@ func TestACancelledWatcherEndsWithItsContext(t *testing.T) {
 		t.Errorf("it ended with %v", last)
 	}
 	f.noSamplerLeft()
+}
+
+func TestWhoAsksAgainIsAnsweredAtOnce(t *testing.T) {
+	proxy := enginetest.NewProxy(t)
+	f := setUp(t, func(cfg *Config) { cfg.Host = proxy.Socket() })
+	c := f.create(api.CreateParams{Image: f.build("app"), Name: f.name("app"), Command: []string{"burn", "-percent", "40"}, CPUs: 2, Port: ptr(0)})
+	f.output(c.ID, "burning")
+	first, err := f.Top(t.Context(), c.Name)
+	if err != nil {
+		t.Fatal(err)
+	}
+	proxy.Silence()
+	t.Cleanup(proxy.Restore)
+	for range 100 {
+		again, err := f.Top(t.Context(), c.Name)
+		if err != nil || again.Time.Before(first.Time.Time) || again.CPU.Percent < 20 || again.CPU.Percent > 60 {
+			t.Fatalf("it answers %+v, %v", again, err)
+		}
+	}
+	if n := f.samplers.size(); n != 1 {
+		t.Errorf("there are %d samplers", n)
+	}
+	f.noSamplerLeft()
+}
+
+func TestLingeringEndsInTimeAndIsBounded(t *testing.T) {
+	l := lingering{time: time.Hour}
+	released := make(chan string, 2*maxLinger)
+	keep := func(id string) {
+		l.keep(id, func() func() { return func() { released <- id } })
+	}
+	keep("first")
+	for i := range maxLinger - 1 {
+		keep(fmt.Sprint(i))
+	}
+	keep("first")
+	keep("last")
+	if id := <-released; id != "0" || len(l.kept) != maxLinger {
+		t.Errorf("%s goes and %d are kept, want the one that was asked for longest ago to go", id, len(l.kept))
+	}
+	l.time = time.Millisecond
+	keep("first")
+	if id := <-released; id != "first" {
+		t.Errorf("%s has ended, want first", id)
+	}
+	l.close()
+	if len(released) != maxLinger-1 || len(l.kept) != 0 {
+		t.Errorf("%d were let go, %d are kept", len(released), len(l.kept))
+	}
+	keep("late")
+	if len(l.kept) != 0 {
+		t.Error("something is kept after the end")
+	}
 }
