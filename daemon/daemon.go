@@ -173,6 +173,7 @@ func (d *Daemon) serve(ctx context.Context, lns *listeners) error {
 	group.Go(func() error { return ignoreCancel(d.engine.Run(engineCtx)) })
 	group.Go(func() error { return d.tokens.Watch(engineCtx) })
 	group.Go(func() error { return d.watchdog(engineCtx) })
+	group.Go(func() error { return d.letGoOfStart(running) })
 	group.Go(func() error {
 		<-running.Done()
 		defer stopEngine() // last: what ends before it still needs the engine

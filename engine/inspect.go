@@ -10,6 +10,7 @@ import (
 	"strings"
 	"sync/atomic"
 
+	"github.com/containerd/errdefs"
 	"github.com/docker/docker/api/types/container"
 	"github.com/docker/docker/api/types/image"
 	"github.com/docker/docker/api/types/network"
@@ -169,6 +170,9 @@ func (e *Engine) networkFor(ctx context.Context, r *record) (*network.Inspect, e
 	found, err := ask(ctx, func(ctx context.Context) (network.Inspect, error) {
 		return e.cli.NetworkInspect(ctx, r.details.networkMode, network.InspectOptions{})
 	})
+	if errdefs.IsNotFound(err) { // someone removed it
+		return &network.Inspect{}, nil
+	}
 	if err != nil {
 		return nil, err
 	}

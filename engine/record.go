@@ -38,7 +38,7 @@ func (e *Engine) recordOf(c container.InspectResponse) *record {
 		r.addr = e.reachOf(c, r.Port)
 	}
 	r.cores = coresOf(c)
-	r.details, r.around = e.detailsOf(c), new(surroundings)
+	r.details = e.detailsOf(c)
 	return r
 }
 
@@ -64,6 +64,7 @@ func (e *Engine) labelledRecord(labels map[string]string, status string) *record
 		host:     e.hostOf(name),
 		owner:    labels[labelOwner],
 		network:  labels[labelNetwork],
+		around:   new(surroundings),
 		halfMade: neverStarted(status, labels),
 		Container: api.Container{
 			Name:   name,

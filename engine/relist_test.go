@@ -66,6 +66,9 @@ func TestItIsReadyBeforeItHasLookedAtAnyContainer(t *testing.T) {
 	if c := all[0]; c.Name != names[0] || c.Started.IsZero() || c.State != api.StateRunning {
 		t.Errorf("the first is %+v", c)
 	}
+	if doc, err := e.Inspect(t.Context(), names[0], false); err != nil || doc.Container != all[0] || doc.Network.Address == "" {
+		t.Errorf("inspect answers %+v, %v", doc, err)
+	}
 	if some := listed(t, e, func(name string) bool { return name == names[7] }); len(some) != 1 || some[0] != all[7] {
 		t.Errorf("of one name there is %+v", some)
 	}

@@ -44,7 +44,7 @@ func member(ctx context.Context, cli *client.Client, instance, image, name strin
 		"io.dockwire.image": "game", "io.dockwire.port": "8080", "io.dockwire.start": strconv.FormatBool(running),
 		"io.dockwire.commit": "0123456789abcdef0123456789abcdef01234567",
 	}}
-	made, err := cli.ContainerCreate(ctx, config, nil, nil, nil, name)
+	made, err := cli.ContainerCreate(ctx, config, &container.HostConfig{NetworkMode: "bridge"}, nil, nil, name)
 	if err == nil && running {
 		err = cli.ContainerStart(ctx, made.ID, container.StartOptions{})
 	}
