@@ -1,11 +1,13 @@
 package git
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"net/http"
 	"net/url"
+	"os"
 	"path/filepath"
 	"regexp"
 	"strconv"
@@ -18,6 +20,7 @@ import (
 type fetch struct {
 	limits      Limits
 	credentials Credentials
+	cache       *Cache
 	request     Request
 	proxy       *proxy
 	snapshot    *Snapshot
@@ -32,6 +35,11 @@ func (f *fetch) all(ctx context.Context) error {
 		return err
 	}
 	s.Commit, s.Time = commit.id, commit.time
+	if r.Check != nil {
+		if err := r.Check(commit.id); err != nil {
+			return err
+		}
+	}
 	links, err := f.add(ctx, part{repo: repo, tree: commit.id}, r.Dir)
 	if err != nil || !r.Submodules {
 		return err
@@ -60,28 +68,58 @@ type commit struct {
 	time time.Time
 }
 
-// one fetches a commit into a repository of its own.
+// one fetches a commit into a repository of its own: one from the cache, which
+// has most of the commit as a rule, else a new one. The server is asked in any
+// case, so that nobody gets a commit that it does not give them.
 func (f *fetch) one(ctx context.Context, location, ref string) (*repo, commit, error) {
-	if ref == "" {
-		ref = "HEAD"
-	}
 	access, err := f.accessTo(location)
 	if err != nil {
 		return nil, commit{}, err
 	}
+	ref = cmp.Or(ref, "HEAD")
 	dir := filepath.Join(f.snapshot.temp, strconv.Itoa(len(f.snapshot.parts)))
-	r, err := newRepo(ctx, dir, f.proxy.url())
-	if err != nil {
+	r := &repo{dir: dir, proxy: f.proxy.url(), name: f.cache.name(location, access)}
+	if f.cache.take(r.name, dir) {
+		c, err := f.bring(ctx, r, access, location, ref)
+		switch {
+		case err == nil || saysNoRef(err):
+			r.doubtful = false
+			f.keep(r)
+			return r, c, f.explain(ctx, err, access, location, ref)
+		case ctx.Err() != nil:
+			return nil, commit{}, context.Cause(ctx)
+		}
+		if err := os.RemoveAll(dir); err != nil { // it may be damaged
+			return nil, commit{}, err
+		}
+	}
+	if err := r.init(ctx); err != nil {
 		return nil, commit{}, err
 	}
-	if err := r.fetch(ctx, f.request.Progress, access, location, ref); err != nil {
+	c, err := f.bring(ctx, r, access, location, ref)
+	if err != nil {
 		return nil, commit{}, f.explain(ctx, err, access, location, ref)
+	}
+	f.keep(r)
+	return r, c, nil
+}
+
+// keep has the snapshot give the repository to the cache in the end.
+func (f *fetch) keep(r *repo) { f.snapshot.fetched = append(f.snapshot.fetched, r) }
+
+// bring fetches a commit into a repository, which remembers it.
+func (f *fetch) bring(ctx context.Context, r *repo, access *access, location, ref string) (commit, error) {
+	if err := r.fetch(ctx, f.request.Progress, access, location, ref); err != nil {
+		return commit{}, err
 	}
 	c, isCommit, err := r.fetched(ctx)
 	if err == nil && !isCommit {
 		err = fail(Ref, ref, "%s of %s is no commit", ref, location)
 	}
-	return r, c, err
+	if err != nil {
+		return commit{}, err
+	}
+	return c, r.remember(c.id)
 }
 
 // fetched gives the commit that was fetched; a ref may also lead to a tree or a
@@ -102,6 +140,13 @@ var (
 	shortID    = regexp.MustCompile(`^[0-9a-f]{4,39}$`)
 )
 
+// saysNoRef says that git and the repository are well, and the server has no
+// such ref.
+func saysNoRef(err error) bool {
+	var said *gitError
+	return errors.As(err, &said) && unknownRef.MatchString(said.words)
+}
+
 // explain says what became of a fetch that failed, in the caller's terms. A
 // page of HTML, or an empty one, can look like a repository without refs to
 // git, so that the server is asked once more to see what it is.
@@ -120,7 +165,7 @@ func (f *fetch) explain(ctx context.Context, err error, access *access, location
 		return context.Cause(ctx)
 	case !isRepository:
 		known = fail(Repository, location, "no git repository at %s: %s", location, answer)
-	case unknownRef.MatchString(said.words):
+	case saysNoRef(err):
 		known = noRef(location, ref)
 	default:
 		known = fail(Repository, location, "%s cannot be fetched: git says %q", location, said.words)

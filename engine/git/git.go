@@ -46,6 +46,7 @@ type Client struct {
 	Policy      Policy
 	Limits      Limits
 	Credentials Credentials // for the servers that want to know who fetches
+	Cache       *Cache      // of what was fetched before; nil for none. It has to lie on the disk of Temp
 	Temp        string      // the directory under which fetched repositories lie; os.TempDir() when empty
 	Prefix      string      // how the names of their directories begin
 }
@@ -58,7 +59,8 @@ type Request struct {
 	Submodules bool
 	Login      *Login // for the origin of the URL, submodules that lie there included; nil for that of the Client
 
-	Progress io.Writer // what git says while it fetches, line by line
+	Progress io.Writer                 // what git says while it fetches, line by line
+	Check    func(commit string) error // is told the commit before anything of it is read; an error ends the fetch; may be nil
 }
 
 // Fetch fetches one commit. The error is an *Error where the request is at
@@ -73,7 +75,7 @@ func (c *Client) Fetch(ctx context.Context, r Request) (*Snapshot, error) {
 	if err != nil {
 		return nil, err
 	}
-	s := &Snapshot{temp: temp}
+	s := &Snapshot{temp: temp, cache: c.Cache}
 	if err := c.fetch(ctx, r, s); err != nil {
 		return nil, errors.Join(err, s.Close())
 	}
@@ -92,7 +94,7 @@ func (c *Client) fetch(ctx context.Context, r Request, s *Snapshot) error {
 		return err
 	}
 	defer proxy.close()
-	f := &fetch{limits: c.Limits, credentials: c.Credentials, request: r, proxy: proxy, snapshot: s}
+	f := &fetch{limits: c.Limits, credentials: c.Credentials, cache: c.Cache, request: r, proxy: proxy, snapshot: s}
 	return f.all(ctx)
 }
 
@@ -118,13 +120,15 @@ func (c *Client) Clean() error {
 
 // Snapshot is what a directory of a commit holds. It lies in a temporary
 // directory until it is closed. Its methods must not be called at the same
-// time.
+// time, but for Close, which may be called again.
 type Snapshot struct {
 	Commit string    // the full id
 	Time   time.Time // when it was committed
 
-	temp  string
-	parts []part // the directory that was asked for, then its submodules
+	temp    string
+	cache   *Cache
+	fetched []*repo // what Close gives to the cache
+	parts   []part  // the directory that was asked for, then its submodules
 }
 
 // part is a tree, and where in the snapshot it lies.
@@ -134,5 +138,14 @@ type part struct {
 	prefix string // "", or a path that ends in /
 }
 
-// Close removes the snapshot.
-func (s *Snapshot) Close() error { return os.RemoveAll(s.temp) }
+// Close removes the snapshot. Its repositories go to the cache, but for those
+// that git could not read.
+func (s *Snapshot) Close() (err error) {
+	for _, r := range s.fetched {
+		if !r.doubtful {
+			err = errors.Join(err, s.cache.put(r.name, r.dir))
+		}
+	}
+	s.fetched = nil
+	return errors.Join(err, os.RemoveAll(s.temp))
+}

@@ -20,21 +20,30 @@ import (
 type repo struct {
 	dir   string
 	proxy string // the URL of the proxy to fetch through
+	name  string // in the cache
+
+	doubtful bool // git found fault with something, and it may have been the repository
 }
 
 // attributes keeps a repository from changing its own files on their way out.
 const attributes = "* -export-ignore -export-subst -filter -text -ident -working-tree-encoding\n"
 
-func newRepo(ctx context.Context, dir, proxy string) (*repo, error) {
-	r := &repo{dir: dir, proxy: proxy}
-	if err := os.MkdirAll(filepath.Join(dir, "info"), 0o700); err != nil {
-		return nil, err
+// init makes the repository.
+func (r *repo) init(ctx context.Context) error {
+	if err := os.MkdirAll(filepath.Join(r.dir, "info"), 0o700); err != nil {
+		return err
 	}
-	if err := os.WriteFile(filepath.Join(dir, "info", "attributes"), []byte(attributes), 0o600); err != nil {
-		return nil, err
+	if err := os.WriteFile(filepath.Join(r.dir, "info", "attributes"), []byte(attributes), 0o600); err != nil {
+		return err
 	}
-	_, err := r.output(ctx, "init", "--bare", "--quiet", "--template=", "--initial-branch=main")
-	return r, err
+	return r.run(ctx, nil, "init", "--bare", "--quiet", "--template=", "--initial-branch=main")
+}
+
+// remember gives the commit a name in the repository. Of what has a name git
+// tells the server that it is here, and the server sends only the differences;
+// without one it would send everything again.
+func (r *repo) remember(commit string) error {
+	return os.WriteFile(filepath.Join(r.dir, "refs", "heads", "last"), []byte(commit+"\n"), 0o600)
 }
 
 // configuration is all that git knows: the machine's and the user's are not
@@ -131,6 +140,8 @@ func (r *repo) do(ctx context.Context, c command) error {
 	case errors.Is(err, exec.ErrNotFound):
 		return err
 	}
+	var exit *exec.ExitError
+	r.doubtful = r.doubtful || errors.As(err, &exit) && exit.Exited()
 	return &gitError{command: c.args[0], words: c.hide(said.words()), err: err}
 }
 

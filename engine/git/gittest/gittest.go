@@ -28,6 +28,29 @@ type Server struct {
 	mu    sync.Mutex
 	login string   // USERNAME:PASSWORD that is wanted, if any
 	shown []string // the logins that were shown, as USERNAME:PASSWORD
+	sent  int      // bytes of all answers
+}
+
+// counter counts what is sent to a client.
+type counter struct {
+	http.ResponseWriter
+	server *Server
+}
+
+func (c counter) Write(b []byte) (int, error) {
+	c.server.mu.Lock()
+	c.server.sent += len(b)
+	c.server.mu.Unlock()
+	return c.ResponseWriter.Write(b)
+}
+
+// Sent gives how many bytes the answers have had since it was asked last.
+func (s *Server) Sent() int {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	sent := s.sent
+	s.sent = 0
+	return sent
 }
 
 // NewServer starts a server without repositories.
@@ -47,7 +70,7 @@ func NewServer(t testing.TB) *Server {
 	}
 	served := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if s.admits(r) {
-			backend.ServeHTTP(w, r)
+			backend.ServeHTTP(counter{w, s}, r)
 			return
 		}
 		w.Header().Set("WWW-Authenticate", `Basic realm="git"`)
