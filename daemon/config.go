@@ -38,6 +38,8 @@ type Config struct {
 	GitCredentials string        // file of logins for private git repositories, as git credential-store keeps it
 	KeepBuilds     int           // how many builds of an image are kept, besides those that containers use: 5
 	KeepCache      int64         // bytes of the engine's build cache that are kept; 0 leaves it to the engine
+	GitCache       int64         // bytes of the cloned repositories that are kept for the next build: 2 GiB
+	GitCacheCount  int           // how many of them are kept: 100; none when negative
 	BuildLimits    BuildLimits
 	MinFree        int64    // bytes of a disk that builds and pulls leave free: 1 GiB, or 5 % of a small disk
 	Firewall       string   // auto, manage, check or off: auto
@@ -107,8 +109,8 @@ func (c Config) check() error {
 	if c.Builds < 1 {
 		return fmt.Errorf("--builds is %d: at least one build has to run at a time", c.Builds)
 	}
-	if c.KeepBuilds < 0 || c.KeepCache < 0 || c.MinFree < 0 || c.BuildLimits.Negative() {
-		return errors.New("--keep-builds, --keep-cache, --min-free and the limits of builds cannot be negative")
+	if c.KeepBuilds < 0 || c.KeepCache < 0 || c.GitCache < 0 || c.MinFree < 0 || c.BuildLimits.Negative() {
+		return errors.New("--keep-builds, --keep-cache, --git-cache, --min-free and the limits of builds cannot be negative")
 	}
 	if !slices.Contains([]string{"", "auto", "buildkit", "classic"}, c.Builder) {
 		return fmt.Errorf("--builder %s is not known: give auto, buildkit or classic", c.Builder)

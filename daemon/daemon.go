@@ -92,7 +92,7 @@ func newDaemon(cfg Config, log *zap.Logger, lns *listeners) (*Daemon, error) {
 	}
 	settings := cfg.engine()
 	settings.Ingress, settings.TempDir, settings.Log = lns.ingressURL(cfg.Domain), clones, log.Named("engine")
-	settings.Router = d.ingress
+	settings.CacheDir, settings.Router = filepath.Join(cfg.StateDir, "repositories"), d.ingress
 	d.engine, err = engine.New(settings)
 	if err != nil {
 		return nil, err
@@ -112,6 +112,7 @@ func (c Config) engine() engine.Config {
 		AllowImages: c.AllowImage, AllowGit: c.AllowGit, Builder: c.Builder,
 		Firewall: c.Firewall, Reach: c.Reach, StrictRuntime: c.StrictRuntime,
 		GitCredentials: c.GitCredentials, KeepBuilds: c.KeepBuilds, KeepCache: c.KeepCache,
+		CacheBytes: c.GitCache, CacheRepositories: c.GitCacheCount,
 		BuildLimits: c.BuildLimits, MinFree: c.MinFree, Drain: max(0, c.Drain),
 	}
 }

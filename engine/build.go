@@ -2,6 +2,7 @@ package engine
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"strings"
@@ -23,9 +24,11 @@ type BuildOutput interface {
 	Commit(sha string)        // once, as soon as it is known
 }
 
-// Build fetches the repository, builds the image, and tags and labels it. p has
-// been through CheckBuild, and id goes into the image's labels. Of the result
-// the fields Build, Seq and Cursor are left to the caller.
+// Build fetches the repository, builds the image, and tags and labels it. If the
+// same build of the same commit has given an image before, it is that one, unless
+// p says NoCache or Pull. p has been through CheckBuild, and id goes into the
+// image's labels. Of the result the fields Build, Seq and Cursor are left to the
+// caller.
 //
 // When ctx ends the build is stopped: Build returns the cause once neither a
 // process nor a clone nor a build at the engine is left.
@@ -41,10 +44,9 @@ func (e *Engine) Build(ctx context.Context, p api.BuildParams, id string, out Bu
 	if err := b.all(bounded); err != nil {
 		return api.Build{}, err
 	}
-	e.prune(ctx, p.Name)
 	image, err := e.cli.ImageInspect(ctx, b.tag(b.commit))
 	if err != nil {
-		return api.Build{}, e.wrap(err, kindImage, p.Name, "the image %s was built and cannot be read", p.Name)
+		return api.Build{}, e.wrap(err, kindImage, p.Name, "the image %s cannot be read", p.Name)
 	}
 	return api.Build{Name: p.Name, ID: image.ID, URL: p.URL, Ref: p.Ref, Commit: b.commit, Size: image.Size, Seconds: time.Since(began).Seconds()}, nil
 }
@@ -73,6 +75,9 @@ func (b *imageBuild) all(ctx context.Context) error {
 		return err
 	}
 	source, err := b.fetch(ctx)
+	if errors.Is(err, errUnchanged) {
+		return nil
+	}
 	if err != nil {
 		return err
 	}
@@ -84,7 +89,11 @@ func (b *imageBuild) all(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	return b.build(ctx, source, files)
+	if err := b.build(ctx, source, files); err != nil {
+		return err
+	}
+	b.prune(context.WithoutCancel(ctx), b.p.Name)
+	return nil
 }
 
 // fetch fetches the repository, and says so.
@@ -96,7 +105,7 @@ func (b *imageBuild) fetch(ctx context.Context) (*git.Snapshot, error) {
 	b.out.Line(api.Git, "Cloning "+b.p.URL+" at "+b.p.Ref)
 	progress := lines.NewWriter(b.progress)
 	source, err := client.Fetch(ctx, git.Request{URL: b.p.URL, Ref: b.p.Ref, Dir: b.p.Dir, Submodules: b.p.Submodules,
-		Login: (*git.Login)(b.p.Credential), Progress: progress})
+		Login: (*git.Login)(b.p.Credential), Progress: progress, Check: func(commit string) error { return b.reuse(ctx, commit) }})
 	progress.Flush()
 	if err != nil {
 		return nil, gitError(err)
@@ -130,18 +139,22 @@ func (e *Engine) gitClient() (*git.Client, error) {
 			return nil, fmt.Errorf("the git credentials cannot be read: %w", err)
 		}
 	}
-	return &git.Client{Policy: policy, Limits: git.DefaultLimits, Credentials: credentials,
+	return &git.Client{Policy: policy, Limits: git.DefaultLimits, Credentials: credentials, Cache: e.repositories,
 		Temp: e.cfg.TempDir, Prefix: "dockwire-" + e.cfg.Instance + "-clone-"}, nil
 }
 
-// cleanClones removes the clones that a daemon of this instance left behind
-// when it was killed. No build may run.
-func (e *Engine) cleanClones() error {
+// openClones removes the clones that a daemon of this instance left behind when
+// it was killed, and finds those that are kept. No build may run.
+func (e *Engine) openClones() error {
 	client, err := e.gitClient()
 	if err != nil {
 		return err
 	}
-	return client.Clean()
+	if err := client.Clean(); err != nil || e.cfg.CacheDir == "" {
+		return err
+	}
+	e.repositories, err = git.OpenCache(e.cfg.CacheDir, git.CacheLimits{Repositories: e.cfg.CacheRepositories, Bytes: e.cfg.CacheBytes})
+	return err
 }
 
 // build streams the files to the engine, which builds the image.
@@ -151,19 +164,20 @@ func (b *imageBuild) build(ctx context.Context, source *git.Snapshot, files *con
 		return err
 	}
 	defer remove()
+	recipe, bases := b.madeFrom(ctx, files)
 	reader, writer := io.Pipe()
 	sent := make(chan error, 1)
 	go func() {
 		err := source.WriteTar(ctx, writer, files.keep)
 		writer.CloseWithError(err)
-		sent <- err
+		sent <- errors.Join(err, source.Close()) // the next build of it need not wait
 	}()
-	err = builder.Run(ctx, b.cli, b.options(network), reader, b.out.Line)
+	err = builder.Run(ctx, b.cli, b.options(network, recipe, bases), reader, b.out.Line)
 	reader.CloseWithError(errNotWanted)
 	return b.failure(ctx, err, <-sent, files)
 }
 
-func (b *imageBuild) options(network string) builder.Options {
+func (b *imageBuild) options(network, recipe, bases string) builder.Options {
 	return builder.Options{
 		ID:      b.cfg.Instance + "-" + b.id,
 		Classic: b.classic(),
@@ -183,6 +197,8 @@ func (b *imageBuild) options(network string) builder.Options {
 			labelCommit:   b.commit,
 			labelBuild:    b.id,
 			labelBuilt:    b.began.UTC().Format(time.RFC3339Nano),
+			labelRecipe:   recipe,
+			labelBases:    bases,
 		},
 		Dockerfile: b.p.Dockerfile,
 		Target:     b.p.Target,

@@ -229,6 +229,7 @@ func TestARebuildKeepsCommitsAndRemovesWhatLostItsTags(t *testing.T) {
 		first, _ := w.mustBuild(p)
 		repo.Commit(map[string]string{"v": "2"})
 		second, _ := w.mustBuild(p)
+		p.NoCache = true
 		p, _ = w.CheckBuild(p)
 		third, err := w.Build(t.Context(), p, w.name("b2"), newTranscript())
 		if err != nil {

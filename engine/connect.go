@@ -54,7 +54,7 @@ func New(cfg Config) (*Engine, error) {
 		return nil, fmt.Errorf("the engine's address cannot be used: %w", err)
 	}
 	e := newEngine(cfg, cli)
-	if err := e.cleanClones(); err != nil {
+	if err := e.openClones(); err != nil {
 		return nil, err
 	}
 	return e, nil

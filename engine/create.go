@@ -85,7 +85,7 @@ func (e *Engine) containerLabels(s spec, owner string) map[string]string {
 		labelOwner:   owner,
 		labelNetwork: s.Network,
 	})
-	for _, key := range []string{labelURL, labelRef, labelCommit, labelBuild, labelBuilt} {
+	for _, key := range []string{labelURL, labelRef, labelCommit, labelBuild, labelBuilt, labelRecipe, labelBases} {
 		labels[key] = s.image.labels[key]
 	}
 	return labels

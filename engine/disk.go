@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/docker/go-units"
+	"go.uber.org/zap"
 
 	"github.com/dockwire/dockwire/client/api"
 )
@@ -37,6 +38,9 @@ func (e *Engine) checkDisks() error {
 	for _, d := range e.disks() {
 		free, want, known := d.room(e.cfg.MinFree)
 		if known && free < want {
+			free, want, known = e.makeRoom(d)
+		}
+		if known && free < want {
 			return &Error{
 				Class: TooBusy,
 				Reason: fmt.Sprintf("%s has %s left, and %s have to stay free: remove images that are not needed, or have the administrator make room",
@@ -46,6 +50,14 @@ func (e *Engine) checkDisks() error {
 		}
 	}
 	return nil
+}
+
+// makeRoom gives up the clones that are kept, and says what room there is then.
+func (e *Engine) makeRoom(d disk) (free, want int64, known bool) {
+	if err := e.repositories.Clear(); err != nil {
+		e.log.Warn("clones that are kept could not be removed", zap.Error(err))
+	}
+	return d.room(e.cfg.MinFree)
 }
 
 // room says how many bytes are free and how many have to be. A disk that cannot

@@ -19,6 +19,7 @@ import (
 	"go.uber.org/zap"
 
 	"github.com/dockwire/dockwire/engine/firewall"
+	"github.com/dockwire/dockwire/engine/git"
 )
 
 // Config says which engine to drive, and how. All fields but Instance may be
@@ -46,6 +47,10 @@ type Config struct {
 	Router Router        // carries HTTP to the containers, if anything does
 	Drain  time.Duration // how long Router.Drain may take
 
+	CacheDir          string // where clones are kept between builds, on the disk of TempDir; not at all when empty
+	CacheBytes        int64  // of the clones that are kept: 2 GiB when 0
+	CacheRepositories int    // how many are kept: 100 when 0, none when negative
+
 	TempDir string // where clones live while a build runs
 	Log     *zap.Logger
 }
@@ -70,6 +75,8 @@ type Engine struct {
 	firewall  *firewall.Firewall                // what cuts the bridges off from this host
 	away      atomic.Pointer[Error]             // why the engine was away, the last time that it was
 	info      atomic.Pointer[dockersystem.Info] // what the engine said of itself at the last connect
+
+	repositories *git.Cache // clones that are kept; nil for none
 
 	firewallMode atomic.Pointer[firewallMode] // what the configuration means at this engine
 }

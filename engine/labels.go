@@ -15,6 +15,8 @@ const (
 	labelCommit = "io.dockwire.commit" // the commit that this was
 	labelBuild  = "io.dockwire.build"  // the build's id
 	labelBuilt  = "io.dockwire.built"  // when it began, RFC 3339
+	labelRecipe = "io.dockwire.recipe" // a digest of what the build was asked for; "" if it cannot be told when it would give the same again
+	labelBases  = "io.dockwire.bases"  // the ids of the images that it was made from, by name, as JSON
 
 	labelImage   = "io.dockwire.image"   // the image as create was given it
 	labelDomain  = "io.dockwire.domain"  // the custom domain, if any

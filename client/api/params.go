@@ -16,8 +16,8 @@ type BuildParams struct {
 	Dockerfile string            `json:"dockerfile,omitempty" jsonschema:"the path of the Dockerfile within the context; Dockerfile when absent"`
 	Args       map[string]string `json:"args,omitempty" jsonschema:"build arguments"`
 	Target     string            `json:"target,omitempty" jsonschema:"the stage to build"`
-	NoCache    bool              `json:"noCache,omitempty" jsonschema:"build every step anew"`
-	Pull       bool              `json:"pull,omitempty" jsonschema:"ask the registry for newer base images"`
+	NoCache    bool              `json:"noCache,omitempty" jsonschema:"build though nothing has changed, and every step anew"`
+	Pull       bool              `json:"pull,omitempty" jsonschema:"build though nothing has changed, and ask the registry for newer base images"`
 	Submodules bool              `json:"submodules,omitempty" jsonschema:"fetch the repository's submodules too"`
 	After      string            `json:"after,omitempty" jsonschema:"a cursor of a build of this name: goes on exactly there, whether the build runs or has ended"`
 	Credential *Credential       `json:"credential,omitempty" jsonschema:"the login for a private repository; shown to the host of the URL alone, and kept nowhere"`

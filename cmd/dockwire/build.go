@@ -19,6 +19,9 @@ func (a *app) build() *cobra.Command {
 		Long: `Build an image called NAME from the git repository at URL, and show the output
 as it comes. URL#REF and URL#REF:DIR work as in Docker.
 
+Where the commit, the parameters and the base images are those of a build that is
+there, that is the image, at once; --no-cache and --pull build anyway.
+
 A build belongs to the daemon: Ctrl-C cancels it, unless others wait for it too,
 but a lost connection does not.`,
 		Example: "  dockwire build gamebackend https://example.com/game.git\n" +

@@ -62,6 +62,8 @@ func serveFlags(flags *pflag.FlagSet, cfg *daemon.Config) {
 	flags.StringVar(&cfg.GitCredentials, "git-credentials", "", "a `file` of logins for private git repositories, a line https://USERNAME:PASSWORD@HOST each; mode 600")
 	flags.IntVar(&cfg.KeepBuilds, "keep-builds", 0, "how many builds of an image are kept, besides those that containers use (default 5)")
 	flags.Var(sizeFlag(&cfg.KeepCache), "keep-cache", "after a build, prune the engine's build cache, which all of its users share, to this size (default: leave it to the engine)")
+	flags.Var(sizeFlag(&cfg.GitCache), "git-cache", "what the cloned repositories may take that are kept for the next build (default 2GiB)")
+	flags.IntVar(&cfg.GitCacheCount, "git-cache-count", 0, "how many cloned repositories are kept; negative for none (default 100)")
 	flags.DurationVar(&cfg.BuildLimits.Time, "build-time", 0, "how long a build may take (default 30m)")
 	flags.Var(sizeFlag(&cfg.BuildLimits.Memory), "build-memory", "the memory of a step of a build (default 2GiB)")
 	flags.Float64Var(&cfg.BuildLimits.CPUs, "build-cpus", 0, "the cores of a step of a build (default 2)")
