@@ -1,6 +1,7 @@
 package engine
 
 import (
+	"crypto/rand"
 	"errors"
 	"os"
 	"path/filepath"
@@ -60,6 +61,35 @@ func TestANearlyFullDiskRefusesBuildsAndPulls(t *testing.T) {
 	wantClass(t, err, TooBusy, "1EiB have to stay free")
 	w.cfg.TempDir = t.TempDir()
 	w.cfg.MinFree = 0
+}
+
+func TestKeptClonesMakeRoomOnANearlyFullDisk(t *testing.T) {
+	w := newWorkshop(t, "auto")
+	temp, small := w.cfg.TempDir, smallDisk(t)
+	w.cfg.TempDir, w.cfg.CacheDir, w.cfg.MinFree = filepath.Join(small, "clones"), filepath.Join(small, "kept"), 1
+	if err := w.openClones(); err != nil {
+		t.Fatal(err)
+	}
+	noise := make([]byte, 3<<20)
+	rand.Read(noise)
+	repo := w.Repo("app", map[string]string{"Dockerfile": "FROM scratch\nCOPY Dockerfile /\n", "noise": string(noise)})
+	w.mustBuild(api.BuildParams{Name: w.name("app"), URL: repo.URL})
+	kept := func() int {
+		t.Helper()
+		entries, err := os.ReadDir(w.cfg.CacheDir)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return len(entries)
+	}
+	if kept() != 1 {
+		t.Fatalf("%d clones are kept", kept())
+	}
+	w.cfg.MinFree = 6 << 20
+	if err := w.checkDisks(); err != nil || kept() != 0 {
+		t.Errorf("%d clones are kept: %v", kept(), err)
+	}
+	w.cfg.TempDir, w.cfg.MinFree = temp, 0
 }
 
 func TestTheEnginesDiskCountsToo(t *testing.T) {

@@ -18,10 +18,7 @@ const benchLines = 200_000
 // a log of benchLines lines of 100 bytes.
 func benchLog(b *testing.B) (e *Engine, id string) {
 	b.Helper()
-	e, err := New(Config{Instance: "bench", Base: "bench.localhost"})
-	if err != nil {
-		b.Fatal(err)
-	}
+	e = benchEngine(b, Config{Instance: "bench", Base: "bench.localhost"})
 	image := enginetest.Probe(b, nil)
 	config := &container.Config{Image: image, Labels: e.labels(kindContainer, "bench"), Cmd: []string{"lines", "-n", strconv.Itoa(benchLines), "-size", "100"}}
 	host := &container.HostConfig{NetworkMode: "none", LogConfig: container.LogConfig{Type: "json-file", Config: map[string]string{"max-size": "10m", "max-file": "9"}}}
@@ -39,17 +36,6 @@ func benchLog(b *testing.B) (e *Engine, id string) {
 	case err := <-failed:
 		b.Fatal(err)
 	}
-	ctx, cancel := context.WithCancel(context.Background())
-	done := make(chan struct{})
-	go func() {
-		defer close(done)
-		e.Run(ctx)
-	}()
-	b.Cleanup(func() {
-		cancel()
-		<-done
-		e.Close()
-	})
 	return e, made.ID
 }
 

@@ -55,6 +55,12 @@ var brokenBuild = files{"Dockerfile": base + "RUN echo about to fail; exit 7\n"}
 // its URL.
 func repository(t testing.TB, f files) string {
 	t.Helper()
+	return newRepository(t, f).URL
+}
+
+// newRepository is one that a test can change.
+func newRepository(t testing.TB, f files) *gittest.Repo {
+	t.Helper()
 	return serveRepository(t, gittest.NewServer(t), f)
 }
 
@@ -62,12 +68,12 @@ func repository(t testing.TB, f files) string {
 func privateRepository(t testing.TB, f files, username, password string) (server *gittest.Server, url string) {
 	t.Helper()
 	server = gittest.NewServer(t)
-	url = serveRepository(t, server, f)
+	url = serveRepository(t, server, f).URL
 	server.Require(username, password)
 	return server, url
 }
 
-func serveRepository(t testing.TB, server *gittest.Server, f files) string {
+func serveRepository(t testing.TB, server *gittest.Server, f files) *gittest.Repo {
 	t.Helper()
 	shell, err := exec.LookPath("busybox")
 	if err != nil {
@@ -81,7 +87,7 @@ func serveRepository(t testing.TB, server *gittest.Server, f files) string {
 	repo.Write("busybox", string(binary), 0o755)
 	repo.Commit(files{"nonce": rand.Text()})
 	repo.Commit(f)
-	return repo.URL
+	return repo
 }
 
 // number gives the number in the line of a ticker.
