@@ -103,6 +103,23 @@ func TestTheNextFetchBringsOnlyWhatHasChanged(t *testing.T) {
 	}
 }
 
+func TestSubmodulesAreKeptToo(t *testing.T) {
+	server := gittest.NewServer(t)
+	k := newKeeper(t, git.CacheLimits{}, server.Host)
+	inner := server.Repo("inner", map[string]string{"large": noise(100_000)})
+	outer := server.Repo("outer", map[string]string{"a": "1"})
+	outer.Submodule("lib", inner.URL, inner.Head())
+	for i := range 2 {
+		server.Sent()
+		if got := k.files(git.Request{URL: outer.URL, Submodules: true}); got["lib/large"] != noise(100_000) {
+			t.Error("it holds something else")
+		}
+		if sent := server.Sent(); (sent < 10_000) != (i > 0) {
+			t.Errorf("fetch %d brought %d bytes", i, sent)
+		}
+	}
+}
+
 func TestNobodyReadsWhatWasFetchedWithALoginOfAnother(t *testing.T) {
 	server := gittest.NewServer(t)
 	k := newKeeper(t, git.CacheLimits{}, server.Host)
