@@ -7,6 +7,7 @@ import (
 	"errors"
 	"net/netip"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -27,6 +28,7 @@ type fixture struct {
 	t      *testing.T
 	docker *client.Client // behind the Engine's back
 	suffix string
+	stop   func() // ends Run, before the test ends
 }
 
 // setUp gives an Engine whose live state is kept. When the test ends it removes
@@ -42,12 +44,19 @@ func setUp(t *testing.T, change ...func(*Config)) *fixture {
 		c(&cfg)
 	}
 	t.Cleanup(f.cleanUp)
-	f.Engine = f.run(cfg)
+	f.Engine, f.stop = f.start(cfg)
 	return f
 }
 
 // run gives a running Engine that ends with the test.
 func (f *fixture) run(cfg Config) *Engine {
+	f.t.Helper()
+	e, _ := f.start(cfg)
+	return e
+}
+
+// start gives a running Engine that ends with the test, or with stop.
+func (f *fixture) start(cfg Config) (e *Engine, stop func()) {
 	f.t.Helper()
 	e, err := New(cfg)
 	if err != nil {
@@ -56,14 +65,15 @@ func (f *fixture) run(cfg Config) *Engine {
 	ctx, cancel := context.WithCancel(context.Background())
 	ended := make(chan error, 1)
 	go func() { ended <- e.Run(ctx) }()
-	f.t.Cleanup(func() {
+	stop = sync.OnceFunc(func() {
 		cancel()
 		if err := <-ended; err != nil {
 			f.t.Errorf("Run ended with %v", err)
 		}
 		e.Close()
 	})
-	return e
+	f.t.Cleanup(stop)
+	return e, stop
 }
 
 // name gives a name that no other test uses.

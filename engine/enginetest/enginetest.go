@@ -11,13 +11,14 @@
 //	      with -clock a line is the time at which it was written, in Unix nanoseconds
 //	bytes STREAM HEX [STREAM HEX ...] [wait]
 //	      writes raw bytes; in HEX, 61*20000,0a is 20000 times the byte 61, then 0a
-//	serve [-port P] [-delay DURATION]
+//	serve [-port P] [-delay DURATION] [-lines DURATION [-size BYTES]]
 //	      answers HTTP with the request and the environment as JSON: method, host,
 //	      path, remote, headers, environment, and how many bytes it received;
 //	      /status/404 answers with that code, /id and /slow/DURATION with the host
 //	      name, /stream/N with N events, one each 100 ms, /size/N with N bytes, and
 //	      /ws echoes the messages of a WebSocket; without -port on $PORT, else 8080;
-//	      prints "serving on P" first
+//	      prints "serving on P" first; with -lines it writes lines beside, as lines
+//	      does with -every and -size
 //	burn -percent P
 //	      uses P percent of one core; prints "burning" first
 //	alloc BYTES [DURATION]

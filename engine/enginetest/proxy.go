@@ -21,6 +21,9 @@ type Proxy struct {
 	conns    map[net.Conn]bool // both ends of all that goes through
 	mode     mode
 	unheard  string // requests that hold this are not passed on; "" for none
+	changes  int          // requests that change something until one is cut off; 0 for never
+	answered bool         // it is cut off once the engine has answered it
+	reached  func(string) // is told which it was
 }
 
 type mode int
@@ -82,6 +85,30 @@ func (p *Proxy) Silence() { p.set(silent) }
 // them.
 func (p *Proxy) CutRequests() { p.set(cutting) }
 
+// RefuseAt refuses, as Refuse does, when the n-th request from now on comes that
+// changes something: before the engine gets it, or when it has answered it. Then
+// reached is told which request it was. With 0 it does not any more.
+func (p *Proxy) RefuseAt(n int, answered bool, reached func(request string)) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.changes, p.answered, p.reached = n, answered, reached
+}
+
+// isCutOff says whether what was read is the request that RefuseAt waits for.
+func (p *Proxy) isCutOff(read []byte) (request string, cut bool) {
+	line, _, _ := strings.Cut(string(read[:min(len(read), 1024)]), " HTTP/1.1\r\n")
+	if !strings.HasPrefix(line, "POST ") && !strings.HasPrefix(line, "DELETE ") {
+		return "", false
+	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.changes == 0 {
+		return "", false
+	}
+	p.changes--
+	return line, p.changes == 0
+}
+
 func (p *Proxy) set(m mode) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -142,24 +169,53 @@ func (p *Proxy) join(conn net.Conn) {
 	if !p.keep(conn, engine) {
 		return
 	}
+	last := make(chan string, 1) // the request whose answer is not to come through
 	var up sync.WaitGroup
-	up.Go(func() { p.pump(engine, conn, true) })
-	p.pump(conn, engine, false)
+	up.Go(func() { p.pump(engine, conn, func(read []byte) bool { return p.passRequest(read, last) }) })
+	p.pump(conn, engine, func([]byte) bool { return p.passAnswer(last) })
 	up.Wait()
 }
 
+// passRequest says whether what was read of a request may go to the engine.
+func (p *Proxy) passRequest(read []byte, last chan<- string) bool {
+	if p.modeNow() == cutting {
+		return false
+	}
+	request, cut := p.isCutOff(read)
+	switch {
+	case !cut:
+		return true
+	case p.answered:
+		last <- request
+		return true
+	}
+	p.reached(request)
+	p.Refuse()
+	return false
+}
+
+func (p *Proxy) passAnswer(last <-chan string) bool {
+	select {
+	case request := <-last:
+		p.reached(request)
+		p.Refuse()
+		return false
+	default:
+		return true
+	}
+}
+
 // pump carries bytes until one end closes, then half-closes the other: streams
-// that were hijacked end one direction at a time.
-func (p *Proxy) pump(to, from net.Conn, requests bool) {
+// that were hijacked end one direction at a time. What may not pass closes both.
+func (p *Proxy) pump(to, from net.Conn, pass func(read []byte) bool) {
 	buf := make([]byte, 64<<10)
 	for {
 		n, err := from.Read(buf)
-		mode := p.modeNow()
-		if requests && n > 0 && mode == cutting {
+		if n > 0 && !pass(buf[:n]) {
 			from.Close()
 			break
 		}
-		if n > 0 && mode != silent && !(requests && p.ignores(buf[:n])) {
+		if n > 0 && p.modeNow() != silent && !p.ignores(buf[:n]) {
 			if _, err := to.Write(buf[:n]); err != nil {
 				break
 			}

@@ -27,19 +27,25 @@ type answer struct {
 	Received    int64             `json:"received"`
 }
 
-// serve answers HTTP, after -delay, on -port, else $PORT, else 8080.
+// serve answers HTTP, after -delay, on -port, else $PORT, else 8080. With -lines
+// it writes lines all the while.
 func serve(args []string) error {
 	flags := flag.NewFlagSet("serve", flag.ExitOnError)
 	port := flags.String("port", first(nonEmpty(os.Getenv("PORT")), "8080"), "the port")
 	delay := flags.Duration("delay", 0, "how long not to listen")
+	every := flags.Duration("lines", 0, "write numbered lines, with this time between two; 0 for none")
+	size := flags.String("size", "0", "pad each of these lines to so many bytes")
 	if err := flags.Parse(args); err != nil {
 		return err
+	}
+	if *every > 0 {
+		go lines([]string{"-every", every.String(), "-size", *size})
 	}
 	http.HandleFunc("/", echo)
 	http.HandleFunc("/id", identify)
 	http.HandleFunc("/slow/{for}", slow)
 	http.HandleFunc("/stream/{n}", stream)
-	http.HandleFunc("/size/{n}", size)
+	http.HandleFunc("/size/{n}", zeroBytes)
 	http.HandleFunc("/ws", echoMessages)
 	time.Sleep(*delay)
 	fmt.Println("serving on", *port)
@@ -91,7 +97,7 @@ func stream(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
-func size(w http.ResponseWriter, r *http.Request) {
+func zeroBytes(w http.ResponseWriter, r *http.Request) {
 	n, _ := strconv.ParseInt(r.PathValue("n"), 10, 64)
 	w.Header().Set("Content-Length", strconv.FormatInt(n, 10))
 	io.CopyN(w, zeros{}, n)
