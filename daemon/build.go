@@ -36,7 +36,7 @@ func buildClaims(_ string, p *api.BuildParams) []claim {
 	return []claim{imageClaim(p.Name, classBuild)}
 }
 
-func checkBuild(d *Daemon, p *api.BuildParams) error {
+func checkBuild(d *Daemon, _ *call, p *api.BuildParams) error {
 	checked, err := d.engine.CheckBuild(*p)
 	if err == nil {
 		*p = checked

@@ -32,6 +32,7 @@ type Config struct {
 	AllowGit       []string      // HOST[:PORT] and CIDRs that git URLs may lead to though they are not public
 	AllowImage     []string      // patterns of images that create takes though build did not make them
 	Drain          time.Duration // how long a container that is stopped may finish what it answers: 10 s
+	UpdateTime     time.Duration // how long the new container of an update has until it serves, besides what its HEALTHCHECK takes: 1 min
 	AccessLog      bool          // a line in the log for each request to a container
 	Builder        string        // auto, buildkit or classic: auto
 	Builds         int           // how many builds run at once: 2
@@ -108,6 +109,9 @@ func (c Config) withDefaults() Config {
 func (c Config) check() error {
 	if c.Builds < 1 {
 		return fmt.Errorf("--builds is %d: at least one build has to run at a time", c.Builds)
+	}
+	if c.UpdateTime < 0 {
+		return errors.New("--update-time cannot be negative")
 	}
 	if c.KeepBuilds < 0 || c.KeepCache < 0 || c.GitCache < 0 || c.MinFree < 0 || c.BuildLimits.Negative() {
 		return errors.New("--keep-builds, --keep-cache, --git-cache, --min-free and the limits of builds cannot be negative")

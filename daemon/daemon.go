@@ -113,7 +113,7 @@ func (c Config) engine() engine.Config {
 		Firewall: c.Firewall, Reach: c.Reach, StrictRuntime: c.StrictRuntime,
 		GitCredentials: c.GitCredentials, KeepBuilds: c.KeepBuilds, KeepCache: c.KeepCache,
 		CacheBytes: c.GitCache, CacheRepositories: c.GitCacheCount,
-		BuildLimits: c.BuildLimits, MinFree: c.MinFree, Drain: max(0, c.Drain),
+		BuildLimits: c.BuildLimits, MinFree: c.MinFree, Drain: max(0, c.Drain), UpdateTime: c.UpdateTime,
 	}
 }
 

@@ -39,12 +39,15 @@ var examples = map[string][]examplePair{
 		CPU:    api.CPUUsage{Percent: 1.3, Limit: 1},
 		Memory: api.MemoryUsage{Usage: 7340032, Limit: 536870912, Percent: 1.37},
 		Pids:   5})},
-	"remove":      {pair("remove a container", ended(api.StateRemoved), param("name", "web"))},
-	"removeImage": {pair("remove an image", image1(), param("name", "shop"))},
+	"NAME/update": {pair("replace a container by one of the newest build", container1(api.StateRunning),
+		param("environment", map[string]string{"MODE": "production"}))},
+	"NAME/rollback": {pair("go back to the container before", ended(api.StateRunning))},
+	"remove":        {pair("remove a container", ended(api.StateRemoved), param("name", "web"))},
+	"removeImage":   {pair("remove an image", image1(), param("name", "shop"))},
 }
 
 // exampleOrder is the order in which the examples are true.
-var exampleOrder = strings.Fields("build builds cancelBuild create list NAME/start images NAME/image NAME/inspect NAME/diff NAME/logs NAME/top NAME/stop NAME/restart remove removeImage")
+var exampleOrder = strings.Fields("build builds cancelBuild create list NAME/start images NAME/image NAME/inspect NAME/diff NAME/logs NAME/top NAME/update NAME/rollback NAME/stop NAME/restart remove removeImage")
 
 const (
 	exampleBuild  = "5f0c2a9be41d"
@@ -85,7 +88,7 @@ var inspect1 = api.Inspect{
 			"DOMAIN": text("web.localhost"), "URL": text("http://web.localhost:8420/")},
 		Init: true, StopSignal: "SIGTERM", Profile: "default"},
 	Limits: api.Limits{Memory: 512 << 20, CPUs: 1, Pids: 512, Files: 8192, Shm: 64 << 20, LogMax: 30 << 20},
-	Pool:   []api.PoolMember{{Name: "web", State: api.PoolStarting, Reason: "does not accept connections yet"}},
+	Pool:   []api.PoolMember{{Name: "web", State: api.PoolServing}},
 	Security: api.Security{NoNewPrivileges: true, Seccomp: "default", Runtime: "runc",
 		Capabilities: strings.Fields("CHOWN DAC_OVERRIDE FOWNER FSETID KILL NET_BIND_SERVICE SETFCAP SETGID SETPCAP SETUID SYS_CHROOT")},
 	Network: api.Network{Name: "web", Address: "10.231.0.2", Gateway: "10.231.0.1", Subnet: "10.231.0.0/29"},

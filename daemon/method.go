@@ -51,7 +51,7 @@ type traits[P any] struct {
 	errors  []api.Code
 	streams bool                            // every call streams
 	follows func(p *P) bool                 // whether this call streams, without an end of its own
-	check   func(d *Daemon, p *P) error     // refuses bad parameters before anything is begun
+	check   func(*Daemon, *call, *P) error  // refuses bad parameters before anything is begun, and may complete them
 	claims  func(name string, p *P) []claim // what a mutating call is about, the first thing first
 	keeps   bool                            // run keeps the turn, in call.turn, and leaves it
 	result  reflect.Type                    // of what run gives as JSON that is made already
@@ -100,7 +100,7 @@ func (t *traits[P]) decode(d *Daemon, c *call) (*P, error) {
 		}
 	}
 	if t.check != nil {
-		if err := t.check(d, p); err != nil {
+		if err := t.check(d, c, p); err != nil {
 			return nil, err
 		}
 	}

@@ -49,12 +49,19 @@ func allMethods() methodTable {
 			event:   api.EventLogs,
 			errors:  []api.Code{api.CodeLogsUnavailable},
 			follows: func(p *api.LogsParams) bool { return p.Follow },
-			check:   func(d *Daemon, p *api.LogsParams) error { return d.engine.CheckLogs(*p) },
+			check:   func(d *Daemon, _ *call, p *api.LogsParams) error { return d.engine.CheckLogs(*p) },
 		}, ofLive(logs)),
 		define("NAME/restart", access.Deploy, "Stop the container and start it again.", traits[api.StopParams]{
 			errors: []api.Code{api.CodeStartFailed},
 			claims: onContainer[api.StopParams],
 		}, ofLive(restart)),
+		define("NAME/rollback", access.Deploy, "Go back to the container that the last update replaced.", traits[api.NoParams]{
+			event:   api.EventRollback,
+			errors:  []api.Code{api.CodeNotFound, api.CodeStartFailed},
+			streams: true,
+			claims:  onContainer[api.NoParams],
+			keeps:   true,
+		}, rollbackContainer),
 		define("NAME/start", access.Deploy, "Start the container, unless it runs.", traits[api.NoParams]{
 			errors: []api.Code{api.CodeStartFailed},
 			claims: onContainer[api.NoParams],
@@ -65,9 +72,17 @@ func allMethods() methodTable {
 		define("NAME/top", access.Read, "Show what the container uses, or follow it.", traits[api.TopParams]{
 			event:   api.EventTop,
 			errors:  []api.Code{api.CodeNotRunning},
-			check:   func(d *Daemon, p *api.TopParams) error { return d.engine.CheckTop(*p) },
+			check:   func(d *Daemon, _ *call, p *api.TopParams) error { return d.engine.CheckTop(*p) },
 			follows: func(p *api.TopParams) bool { return p.Follow },
 		}, ofLive(top)),
+		define("NAME/update", access.Deploy, "Replace the container by one of a newer image, without a failed request.", traits[api.UpdateParams]{
+			event:   api.EventUpdate,
+			errors:  []api.Code{api.CodeNotFound, api.CodeConflict, api.CodeStartFailed},
+			streams: true,
+			check:   completeUpdate,
+			claims:  updateClaims,
+			keeps:   true,
+		}, updateContainer),
 
 		define("rpc.discover", access.Read, "Describe all methods, as an OpenRPC document.", traits[api.NoParams]{}, discover),
 	)

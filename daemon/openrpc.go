@@ -193,7 +193,9 @@ func notifications() []document {
 		{api.EventBuild, "Lines of a build's output.", reflect.TypeFor[api.Output]()},
 		{api.EventList, "First all containers, then those that changed.", reflect.TypeFor[api.ListOutput]()},
 		{api.EventLogs, "Lines of a container's log.", reflect.TypeFor[api.Output]()},
+		{api.EventRollback, "How a rollback goes.", reflect.TypeFor[api.ProgressOutput]()},
 		{api.EventTop, "What a container uses.", reflect.TypeFor[api.TopOutput]()},
+		{api.EventUpdate, "How an update goes.", reflect.TypeFor[api.ProgressOutput]()},
 	} {
 		id := descriptor{Name: "id", Description: "the id of the call, verbatim", Required: true, Schema: &jsonschema.Schema{}}
 		docs = append(docs, document{Name: n.name, Summary: n.summary, ParamStructure: "by-name",

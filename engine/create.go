@@ -35,6 +35,7 @@ func (e *Engine) Create(ctx context.Context, p api.CreateParams, owner string) (
 // specOf checks the parameters against what there is, and says how the
 // container will be made.
 func (e *Engine) specOf(ctx context.Context, p api.CreateParams, owner string) (spec, []volume, error) {
+	asked := p
 	p, err := checkCreate(p, e.cfg.Base)
 	if err != nil {
 		return spec{}, nil, err
@@ -53,7 +54,10 @@ func (e *Engine) specOf(ctx context.Context, p api.CreateParams, owner string) (
 	if err != nil {
 		return spec{}, nil, err
 	}
-	s := spec{CreateParams: p, image: image, port: portOf(p.Port, image.ports), domain: e.domainOf(p.Name, p.Domain), reach: chooseReach(e.cfg.Reach, e.info.Load())}
+	s := spec{
+		CreateParams: p, asked: asked, image: image, port: portOf(p.Port, image.ports), domain: e.domainOf(p.Name, p.Domain),
+		reach: chooseReach(e.cfg.Reach, e.info.Load()),
+	}
 	if s.port != 0 {
 		s.url = e.urlOf(s.domain)
 	}
@@ -84,6 +88,7 @@ func (e *Engine) containerLabels(s spec, owner string) map[string]string {
 		labelStart:   strconv.FormatBool(*s.Start),
 		labelOwner:   owner,
 		labelNetwork: s.Network,
+		labelCreate:  askedLabel(s.asked),
 	})
 	for _, key := range []string{labelURL, labelRef, labelCommit, labelBuild, labelBuilt, labelRecipe, labelBases} {
 		labels[key] = s.image.labels[key]
@@ -95,7 +100,7 @@ func (e *Engine) containerLabels(s spec, owner string) map[string]string {
 // by that, and by having been started, it is told from what a create left that
 // was cut off.
 func (e *Engine) create(ctx context.Context, s spec, volumes []volume) (c api.Container, err error) {
-	if err := e.removeHalfMadeContainers(ctx, s.Name); err != nil {
+	if err := e.settle(ctx, s.Name, e.tellLog(s.Name)); err != nil {
 		return c, err
 	}
 	release, err := e.reserve(ctx, s)
@@ -164,7 +169,7 @@ func (e *Engine) giveName(ctx context.Context, id, name string) error {
 // enterNetwork makes or joins the container's network, and chooses its address
 // there. Before leave, others neither remove a shared network nor choose in it.
 func (e *Engine) enterNetwork(ctx context.Context, s *spec, undo *undoing) (leave func(), err error) {
-	b := bridge{kind: kindNetwork, name: s.Name, internal: s.strict()}
+	b := bridge{kind: kindNetwork, name: s.Name, internal: s.strict(), joined: s.replaces}
 	leave = func() {}
 	if s.Network != "" {
 		b.kind, b.name = kindShared, s.Network
@@ -172,7 +177,9 @@ func (e *Engine) enterNetwork(ctx context.Context, s *spec, undo *undoing) (leav
 			return nil, err
 		}
 	}
-	undo.add(func(ctx context.Context) error { return e.releaseNetwork(ctx, s.Name, s.Network) })
+	if !s.replaces {
+		undo.add(func(ctx context.Context) error { return e.releaseNetwork(ctx, s.Name, s.Network) })
+	}
 	if s.network, err = e.makeNetwork(ctx, b); err == nil {
 		s.address, err = e.chooseAddress(ctx, b)
 	}

@@ -28,6 +28,17 @@ func (s *state) sketch(r *record) {
 	s.doubted[r.ID] = true
 }
 
+// sketchKept is sketch for a container that was replaced.
+func (s *state) sketchKept(r *record) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if old, known := s.kept[r.Name]; known && old.ID == r.ID {
+		return
+	}
+	s.kept[r.Name] = r
+	s.doubted[r.ID] = true
+}
+
 // doubtAll says that changes of any container may have been missed.
 func (s *state) doubtAll() {
 	s.mu.Lock()
@@ -54,8 +65,8 @@ func (s *state) inDoubt(id string) bool {
 	return s.doubted[id]
 }
 
-// settle ends the doubt about a container that cannot be looked at.
-func (s *state) settle(id string) {
+// trust ends the doubt about a container that cannot be looked at.
+func (s *state) trust(id string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	delete(s.doubted, id)
@@ -71,7 +82,7 @@ func (e *Engine) clearInBackground(ctx context.Context) (end func()) {
 		_ = each(e.state.doubts(), func(id string) error { // never fails
 			if err := e.clear(ctx, id, syncTimeout); err != nil && !lost(err) && ctx.Err() == nil {
 				e.log.Warn("a container could not be looked at", zap.String("id", id), zap.Error(err))
-				e.state.settle(id)
+				e.state.trust(id)
 			}
 			return nil
 		})

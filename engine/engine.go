@@ -43,6 +43,8 @@ type Config struct {
 	Firewall      string // FirewallAuto when empty
 	StrictRuntime string // the runtime of strict containers, runsc or kata say; the engine's default when empty
 
+	UpdateTime time.Duration // how long the new container of an update has until it serves; 1 min when 0
+
 	Reach  string        // how HTTP gets to the containers; ReachAuto when empty
 	Router Router        // carries HTTP to the containers, if anything does
 	Drain  time.Duration // how long Router.Drain may take

@@ -9,55 +9,21 @@ import (
 	"github.com/docker/docker/api/types/network"
 )
 
-// removeHalfMade removes what creates left that were cut off, because the daemon
-// was killed or the engine went away: containers that are not finished, and
-// networks without a container. What is found is what the engine lists of us.
-func (e *Engine) removeHalfMade(ctx context.Context, found []container.Summary) error {
-	for _, c := range found {
-		if !e.isHalfMade(c) {
-			continue
-		}
-		if err := e.unlessInUse(ctx, c.Labels[labelName], e.removeHalfMadeContainers); lost(err) {
-			return err
-		}
-	}
-	networks, err := e.networksOfOurs(ctx)
-	if err != nil {
-		return err
-	}
-	for _, n := range networks {
-		if err := e.removeOrphan(ctx, n); lost(err) {
-			return err
-		}
-	}
-	return nil
-}
-
-// isHalfMade says that no create has finished a container, or will finish it: it
-// never got its name, or was never started.
-func (e *Engine) isHalfMade(c container.Summary) bool {
-	nameless := slices.Contains(c.Names, "/"+e.engineName(kindContainer, c.Labels[labelName]))
-	return nameless || neverStarted(c.State, c.Labels)
-}
-
 // neverStarted says that a container is not started, though its create was to
 // do so.
 func neverStarted(status string, labels map[string]string) bool {
 	return status == container.StateCreated && labels[labelStart] == "true"
 }
 
-// removeHalfMadeContainers removes what creates of this name left half-made. The
-// caller has the name's lock, so that none of them is still at it.
-func (e *Engine) removeHalfMadeContainers(ctx context.Context, name string) error {
-	found, err := e.list(ctx, filters.Arg("label", labelName+"="+name))
+// removeOrphans removes the networks that creates or removes left without a
+// container, because the daemon was killed or the engine went away.
+func (e *Engine) removeOrphans(ctx context.Context) error {
+	networks, err := e.networksOfOurs(ctx)
 	if err != nil {
-		return e.wrapMutation(err, kindContainer, name, "it is not known what an earlier create of %s left", name)
+		return err
 	}
-	for _, c := range found {
-		if !e.isHalfMade(c) {
-			continue
-		}
-		if err := e.removeContainer(ctx, c.ID, name); err != nil {
+	for _, n := range networks {
+		if err := e.removeOrphan(ctx, n); lost(err) {
 			return err
 		}
 	}

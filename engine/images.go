@@ -135,11 +135,14 @@ func (e *Engine) listImages(ctx context.Context, more ...filters.KeyValuePair) (
 	return found, e.wrap(err, kindImage, "", "the images cannot be listed")
 }
 
-// imageUsers gives the names of the containers that use an image, by its id.
+// imageUsers gives the names of the containers that use an image, or would after
+// a rollback, by its id.
 func (e *Engine) imageUsers() map[string][]string {
 	users := map[string][]string{}
-	for _, r := range e.state.list() {
-		users[r.imageID] = append(users[r.imageID], r.Name)
+	for _, r := range e.state.all() {
+		if names := users[r.imageID]; len(names) == 0 || names[len(names)-1] != r.Name {
+			users[r.imageID] = append(names, r.Name)
+		}
 	}
 	return users
 }

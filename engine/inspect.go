@@ -41,6 +41,10 @@ func (e *Engine) Inspect(ctx context.Context, name string, full bool) (api.Inspe
 	if err != nil && classOf(err) != NotFound {
 		return api.Inspect{}, err
 	}
+	previous, err := e.previousOf(ctx, name)
+	if err != nil {
+		return api.Inspect{}, err
+	}
 	return api.Inspect{
 		Container:     r.Container,
 		Configuration: r.details.ownConfiguration(),
@@ -50,7 +54,29 @@ func (e *Engine) Inspect(ctx context.Context, name string, full bool) (api.Inspe
 		Mounts:        r.details.mounts,
 		ImageDetails:  image,
 		Engine:        document,
+		Previous:      previous,
 	}, nil
+}
+
+// previousOf gives what inspect tells of the container that the one called name
+// has replaced; nil if there is none.
+func (e *Engine) previousOf(ctx context.Context, name string) (*api.Previous, error) {
+	kept, ok, err := e.kept(ctx, name)
+	if err != nil || !ok {
+		return nil, err
+	}
+	return &api.Previous{ID: kept.ID, Image: kept.Image, Commit: kept.Commit, Created: kept.Created, Finished: kept.Finished}, nil
+}
+
+// kept gives the container that the one called name has replaced, if it has one.
+func (e *Engine) kept(ctx context.Context, name string) (*record, bool, error) {
+	if kept, ok := e.state.replaced(name); ok && e.state.inDoubt(kept.ID) {
+		if err := e.clear(ctx, kept.ID, readTimeout); err != nil {
+			return nil, false, e.wrap(err, kindPrevious, name, "the previous container of %s cannot be inspected", name)
+		}
+	}
+	r, ok := e.state.replaced(name)
+	return r, ok, nil
 }
 
 // details are what inspect tells of a container besides the Container, as far as

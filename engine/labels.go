@@ -25,6 +25,7 @@ const (
 	labelStart   = "io.dockwire.start"   // whether its create starts it: true or false
 	labelOwner   = "io.dockwire.owner"   // who created it: the id of a token, as a rule
 	labelNetwork = "io.dockwire.network" // the shared network of a container, if any
+	labelCreate  = "io.dockwire.create"  // what its create was asked, as JSON, but for the values of its environment
 )
 
 const (
@@ -34,7 +35,8 @@ const (
 	kindShared    = "shared-network" // of those that asked for it
 	kindBuild     = "build-network"  // of the steps of one build
 	kindVolume    = "volume"
-	kindDomain    = "domain" // of errors only
+	kindDomain    = "domain"   // of errors only
+	kindPrevious  = "previous" // likewise: the container that an update replaced
 )
 
 // repository is where built images are tagged. No registry is called so, and no

@@ -40,8 +40,8 @@ func (e *Engine) Restart(ctx context.Context, name string, timeout *float64) (ap
 	})
 }
 
-// Remove removes the container called name, running or not, with its network
-// and its anonymous volumes. With volumes, its named volumes go too, but for
+// Remove removes the container called name, running or not, with the one that it
+// replaced, its network and its anonymous volumes. With volumes, its named volumes go too, but for
 // those that another container has. It answers the container as it last was,
 // with the state removed.
 func (e *Engine) Remove(ctx context.Context, name string, volumes bool) (api.Container, error) {
@@ -66,6 +66,11 @@ func (e *Engine) remove(ctx context.Context, r *record, volumes bool) error {
 	c, err := e.cli.ContainerInspect(ctx, r.ID)
 	if err != nil && !errdefs.IsNotFound(err) {
 		return e.wrapMutation(err, kindContainer, r.Name, "%s could not be removed", r.Name)
+	}
+	if kept, ok := e.state.replaced(r.Name); ok {
+		if err := e.removeContainer(ctx, kept.ID, r.Name); err != nil {
+			return err
+		}
 	}
 	if err := e.removeContainer(ctx, r.ID, r.Name); err != nil {
 		return err

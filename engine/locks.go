@@ -31,6 +31,18 @@ func (l *locks) lock(ctx context.Context, key string) (unlock func(), err error)
 	}
 }
 
+// tryLock takes the key's lock if it is free.
+func (l *locks) tryLock(key string) (unlock func(), ok bool) {
+	w := l.join(key)
+	select {
+	case <-w.free:
+		return func() { w.free <- struct{}{}; l.leave(key) }, true
+	default:
+		l.leave(key)
+		return nil, false
+	}
+}
+
 func (l *locks) join(key string) *waitable {
 	l.mu.Lock()
 	defer l.mu.Unlock()

@@ -59,11 +59,13 @@ func (e *Engine) admit(ctx context.Context, id string) (api.Container, error) {
 	return r.Container, nil
 }
 
-// fetch inspects a container. One that is gone, or not ours, is forgotten.
+// fetch inspects a container. One that is gone, or not ours, is forgotten, and
+// one that was replaced is kept. While one takes the name of another neither may
+// have it: what was known under the name stays known.
 func (e *Engine) fetch(ctx context.Context, id string) (*record, json.RawMessage, error) {
 	now := time.Now()
 	c, document, err := e.cli.ContainerInspectWithRaw(ctx, id, false)
-	if errdefs.IsNotFound(err) || err == nil && !e.isOurs(c) {
+	if errdefs.IsNotFound(err) {
 		e.forget(id)
 		return nil, nil, notFound(kindContainer, "", "the container was removed")
 	}
@@ -72,12 +74,21 @@ func (e *Engine) fetch(ctx context.Context, id string) (*record, json.RawMessage
 	}
 	r := e.recordOf(c)
 	r.looked = now
-	return r, document, nil
+	switch is, until, ours := e.inspectedRole(c); {
+	case !ours:
+		e.forget(id)
+	case is == current:
+		return r, document, nil
+	case is == previous:
+		r.until = until
+		e.state.keep(r)
+	}
+	return nil, nil, notFound(kindContainer, "", "the container has no name of its own")
 }
 
 // forget drops the container with this id, whatever it is called.
 func (e *Engine) forget(id string) {
-	for _, r := range e.state.list() {
+	for _, r := range e.state.all() {
 		if r.ID == id {
 			e.state.drop(r.Name, id)
 		}

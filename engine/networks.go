@@ -19,6 +19,7 @@ type bridge struct {
 	kind     string // kindNetwork or kindShared
 	name     string // the container's, or the one that they gave
 	internal bool   // no way out
+	joined   bool   // it may be there: of a container that has it
 }
 
 func (b bridge) bits() int {
@@ -40,7 +41,7 @@ func (e *Engine) makeNetwork(ctx context.Context, b bridge) (string, error) {
 		return "", e.wrapMutation(err, kindNetwork, b.name, "the network of %s could not be made", b.name)
 	case !e.owns(found.Labels, b.kind):
 		return "", conflict(kindNetwork, b.name, found.Name, "the engine has a network called %s that is not ours: rename or remove it", found.Name)
-	case b.kind == kindNetwork: // left over by a create that was cut off
+	case b.kind == kindNetwork && !b.joined: // left over by a create that was cut off
 		if err := e.removeNetwork(ctx, b); err != nil {
 			return "", err
 		}

@@ -27,6 +27,7 @@ const (
 // in, and all of it was checked.
 type spec struct {
 	api.CreateParams
+	asked   api.CreateParams // without the defaults
 	image   facts
 	labels  map[string]string // the container's own; every key of ours
 	domain  string            // the custom one, else NAME.BASE
@@ -37,6 +38,8 @@ type spec struct {
 	reach   string // ReachAddress or ReachPublished
 	runtime string // "" for the engine's default
 	mounts  []mount.Mount
+
+	replaces bool // it is to replace the container that has the name, and goes into its network
 }
 
 func (s spec) owner() string { return s.labels[labelOwner] }
@@ -127,10 +130,12 @@ func (s spec) hostConfig() *container.HostConfig {
 }
 
 // networking puts the container into its one network, where others that share
-// it find it by its name. Its address there is its own until it is removed.
+// it find it by the name that the engine calls it by: one that is to replace it
+// is not found by that name before it does. Its address there is its own until
+// it is removed.
 func (s spec) networking() *network.NetworkingConfig {
 	return &network.NetworkingConfig{EndpointsConfig: map[string]*network.EndpointSettings{
-		s.network: {Aliases: []string{s.Name}, IPAMConfig: &network.EndpointIPAMConfig{IPv4Address: s.address.String()}},
+		s.network: {IPAMConfig: &network.EndpointIPAMConfig{IPv4Address: s.address.String()}},
 	}}
 }
 

@@ -2,8 +2,12 @@ package engine
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"net"
 	"net/netip"
+	"os"
+	"time"
 
 	"github.com/docker/docker/api/types/container"
 	dockersystem "github.com/docker/docker/api/types/system"
@@ -141,4 +145,17 @@ func (e *Engine) Leads(ctx context.Context, r Route) error {
 		return &Error{Class: NotRunning, Reason: r.Name + " has ended or was started again, and is not where it was", Data: api.ErrorData{Kind: kindContainer, Name: r.Name}}
 	}
 	return nil
+}
+
+// relayTime is how long a connection to a published port is watched. The engine's
+// end is on this host, and closes at once what leads nowhere.
+const relayTime = 250 * time.Millisecond
+
+// StaysOpen says whether the other end of a connection to a published port keeps
+// it, when nothing is said on it. An engine that relays a port accepts any, and
+// closes those at once that the container refuses. It takes a quarter of a second.
+func StaysOpen(conn net.Conn) bool {
+	conn.SetReadDeadline(time.Now().Add(relayTime))
+	_, err := conn.Read(make([]byte, 1))
+	return err == nil || errors.Is(err, os.ErrDeadlineExceeded)
 }

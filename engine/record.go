@@ -3,7 +3,6 @@ package engine
 import (
 	"net/netip"
 	"net/url"
-	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -14,16 +13,30 @@ import (
 	"github.com/dockwire/dockwire/client/api"
 )
 
-// isListedAsOurs is isOurs for what the engine lists of our labels.
-func (e *Engine) isListedAsOurs(c container.Summary) bool {
-	return slices.Contains(c.Names, "/"+c.Labels[labelName])
+// isOurs says whether a container is of this instance, and has the name that its
+// creator gave it. One that someone renamed is not ours any more.
+func (e *Engine) isOurs(c container.InspectResponse) bool {
+	role, _, ok := e.inspectedRole(c)
+	return ok && role == current
 }
 
-// isOurs says whether a container is of this instance, and is called as we
-// called it. One that is half-made has another name, and one that someone
-// renamed is not ours any more.
-func (e *Engine) isOurs(c container.InspectResponse) bool {
-	return e.owns(c.Config.Labels, kindContainer) && strings.TrimPrefix(c.Name, "/") == c.Config.Labels[labelName]
+// inspectedRole says what a container of this instance is to its name.
+func (e *Engine) inspectedRole(c container.InspectResponse) (r role, until int64, ok bool) {
+	if !e.owns(c.Config.Labels, kindContainer) {
+		return "", 0, false
+	}
+	return e.roleOf(c.Name, c.Config.Labels[labelName])
+}
+
+// listedRole is inspectedRole for what the engine lists of our labels. A
+// container can have several titles; one is ours.
+func (e *Engine) listedRole(c container.Summary) (r role, until int64, ok bool) {
+	for _, title := range c.Names {
+		if r, until, ok = e.roleOf(title, c.Labels[labelName]); ok {
+			break
+		}
+	}
+	return r, until, ok
 }
 
 // recordOf reads what there is to know of a container of ours from the engine's

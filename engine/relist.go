@@ -33,16 +33,26 @@ func (e *Engine) readList(ctx context.Context) ([]container.Summary, error) {
 	}
 	e.state.doubtAll()
 	for _, c := range found {
-		if r := e.sketchOf(c); e.isListedAsOurs(c) && !e.hidden(r) {
-			e.state.sketch(r)
-		}
+		e.sketch(c)
 	}
 	return found, e.lookAtAll(ctx, e.unlisted(found))
 }
 
+func (e *Engine) sketch(c container.Summary) {
+	r := e.sketchOf(c)
+	switch is, until, ok := e.listedRole(c); {
+	case !ok || e.hidden(r):
+	case is == current:
+		e.state.sketch(r)
+	case is == previous:
+		r.until = until
+		e.state.sketchKept(r)
+	}
+}
+
 // unlisted gives the ids of the containers that are known and not listed.
 func (e *Engine) unlisted(found []container.Summary) (ids []string) {
-	for _, r := range e.state.list() {
+	for _, r := range e.state.all() {
 		if !slices.ContainsFunc(found, func(c container.Summary) bool { return c.ID == r.ID }) {
 			ids = append(ids, r.ID)
 		}
@@ -71,8 +81,7 @@ func (e *Engine) suspects(found []container.Summary) (ids []string) {
 	ids = e.unlisted(found)
 	var rest []*record
 	for _, c := range found {
-		r, known := e.state.get(c.Labels[labelName])
-		if known && r.ID == c.ID && e.isListedAsOurs(c) && e.isAsListed(r, c) {
+		if r, known := e.knownAs(c); known && e.isAsListed(r, c) {
 			rest = append(rest, r)
 		} else {
 			ids = append(ids, c.ID)
@@ -83,6 +92,18 @@ func (e *Engine) suspects(found []container.Summary) (ids []string) {
 		ids = append(ids, r.ID)
 	}
 	return ids
+}
+
+// knownAs gives what is known of a container that is listed, if it is known in
+// the role in which it is listed.
+func (e *Engine) knownAs(c container.Summary) (*record, bool) {
+	know := e.state.get
+	is, _, ok := e.listedRole(c)
+	if is == previous {
+		know = e.state.replaced
+	}
+	r, known := know(c.Labels[labelName])
+	return r, ok && known && r.ID == c.ID && (is == current || is == previous)
 }
 
 // isAsListed says whether nothing in the list speaks of a change. A container

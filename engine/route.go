@@ -55,9 +55,13 @@ func (e *Engine) cutOff(ctx context.Context, r *record) (release func()) {
 
 // route tells the Router of a container.
 func (e *Engine) route(r *record) {
-	if e.cfg.Router == nil {
-		return
+	if e.cfg.Router != nil {
+		e.cfg.Router.Route(e.routeOf(r))
 	}
+}
+
+// routeOf says where HTTP for a container goes.
+func (e *Engine) routeOf(r *record) Route {
 	route := Route{
 		Name: r.Name, ID: r.ID, Port: r.Port, Address: r.addr, Published: e.publishes(),
 		State: r.State, Health: r.Health, Started: r.Started,
@@ -65,5 +69,5 @@ func (e *Engine) route(r *record) {
 	if r.Port != 0 {
 		route.Host, route.Domain = r.host, r.Domain
 	}
-	e.cfg.Router.Route(route)
+	return route
 }

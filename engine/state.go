@@ -25,6 +25,7 @@ type record struct {
 	addr     netip.AddrPort // where it is reached from this host; invalid when it is not
 	cores    float64        // its CPU limit, 0 for none
 	looked   time.Time      // when the engine was asked for it alone
+	until    int64          // of one that was replaced: when that was, in Unix nanoseconds of the engine
 	details  details        // what inspect tells besides
 	around   *surroundings
 
@@ -39,6 +40,7 @@ type state struct {
 	mu      sync.RWMutex
 	byName  map[string]*record            // records are replaced, never changed
 	byHost  map[string]map[string]*record // those of byName that serve HTTP
+	kept    map[string]*record            // by name, the containers that those of byName replaced
 	doubted map[string]bool               // ids of those that have to be looked at before they are told of
 	gone    []*record                     // the last of those that were removed, oldest first
 	version uint64
@@ -55,7 +57,7 @@ const maxGone = 1000
 
 func newState() *state {
 	return &state{
-		byName: map[string]*record{}, byHost: map[string]map[string]*record{}, doubted: map[string]bool{},
+		byName: map[string]*record{}, byHost: map[string]map[string]*record{}, kept: map[string]*record{}, doubted: map[string]bool{},
 		changed: make(chan struct{}), route: func(*record) {},
 	}
 }
@@ -115,6 +117,13 @@ func arrayOf(records []*record) json.RawMessage {
 	return slices.Concat([]byte{'['}, bytes.Join(parts, []byte{','}), []byte{']'})
 }
 
+// all gives all containers, and those that are kept.
+func (s *state) all() []*record {
+	s.mu.RLock()
+	defer s.mu.RUnlock()
+	return append(byName(s.byName), byName(s.kept)...)
+}
+
 // next gives a channel that is closed at the next change of anything here. To
 // miss nothing, take it before looking.
 func (s *state) next() <-chan struct{} {
@@ -124,7 +133,7 @@ func (s *state) next() <-chan struct{} {
 }
 
 // put stores r in place of what was known under its name. Another container
-// that had the name is gone.
+// that had the name is gone, unless it is kept.
 func (s *state) put(r *record) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -154,16 +163,45 @@ func (s *state) place(r *record) (old *record) {
 	s.route(r)
 	s.rememberHosts(r)
 	if old != nil && old.ID != r.ID {
-		s.bury(old)
+		s.replace(old)
 		s.broadcast()
 	}
 	return old
+}
+
+// replace sees to the container whose name another has now.
+func (s *state) replace(old *record) {
+	if kept := s.kept[old.Name]; kept != nil && kept.ID == old.ID {
+		s.unroute(old)
+		return
+	}
+	s.bury(old)
+}
+
+// keep stores a container that was replaced, and stays for a rollback.
+func (s *state) keep(r *record) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.kept[r.Name] = r
+	delete(s.doubted, r.ID)
+}
+
+// replaced gives the container that the one called name has replaced.
+func (s *state) replaced(name string) (*record, bool) {
+	s.mu.RLock()
+	defer s.mu.RUnlock()
+	r, ok := s.kept[name]
+	return r, ok
 }
 
 // drop forgets the container called name, if it still is the one with this id.
 func (s *state) drop(name, id string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	if kept := s.kept[name]; kept != nil && kept.ID == id {
+		delete(s.kept, name)
+		delete(s.doubted, id)
+	}
 	old, ok := s.byName[name]
 	if !ok || old.ID != id {
 		return
@@ -199,14 +237,22 @@ func (s *state) forgetHosts(old *record) {
 // bury remembers for the followers that a container is gone.
 func (s *state) bury(old *record) {
 	s.advance()
-	gone := *old
-	gone.State, gone.version, gone.addr = api.StateRemoved, s.version, netip.AddrPort{}
-	s.route(&gone)
-	s.gone = append(s.gone, &gone)
+	gone := s.unroute(old)
+	gone.version = s.version
+	s.gone = append(s.gone, gone)
 	if len(s.gone) > maxGone {
 		s.dropped = s.gone[0].version
 		s.gone = slices.Delete(s.gone, 0, 1)
 	}
+}
+
+// unroute says that nothing goes to a container any more, and gives how it is
+// for the followers.
+func (s *state) unroute(old *record) *record {
+	gone := *old
+	gone.State, gone.addr = api.StateRemoved, netip.AddrPort{}
+	s.route(&gone)
+	return &gone
 }
 
 // cutOff says that the container is not reached any more, before its address

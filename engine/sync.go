@@ -151,10 +151,13 @@ func (e *Engine) tidy(ctx context.Context, found []container.Summary) error {
 	if err := e.keepFirewall(ctx); err != nil {
 		e.log.Error("the firewall does not cover the containers", zap.Error(err))
 	}
+	if err := e.settleAll(ctx, found); err != nil {
+		return err
+	}
 	if err := e.removeBuildNetworks(ctx); err != nil {
 		return err
 	}
-	return e.removeHalfMade(ctx, found)
+	return e.removeOrphans(ctx)
 }
 
 // ready waits for the live state to be as the engine is, for as long as a

@@ -6,11 +6,12 @@ import (
 )
 
 // The streams of a line. A build's lines carry their phase there: Git, Stdout
-// or Stderr.
+// or Stderr. Those of an update or a rollback are Progress.
 const (
-	Git    = "git"
-	Stdout = "stdout"
-	Stderr = "stderr"
+	Git      = "git"
+	Stdout   = "stdout"
+	Stderr   = "stderr"
+	Progress = "update"
 )
 
 // MaxLine is the longest text of a line in bytes; a longer one is cut there

@@ -54,6 +54,12 @@ type CreateParams struct {
 	Start       *bool             `json:"start,omitempty" jsonschema:"start the container at once" default:"true"`
 }
 
+// UpdateParams are the parameters of NAME/update.
+type UpdateParams struct {
+	Image       string            `json:"image,omitempty" jsonschema:"the image of the new container; when absent the newest build of the one that it has"`
+	Environment map[string]string `json:"environment,omitzero" jsonschema:"environment variables in place of those that it has; when absent they are kept"`
+}
+
 // ListParams are the parameters of list.
 type ListParams struct {
 	Follow bool `json:"follow,omitempty" jsonschema:"stream the list, then what changes in it"`

@@ -54,8 +54,18 @@ type Inspect struct {
 	Network       Network         `json:"network"`
 	Mounts        []Mount         `json:"mounts"`
 	ImageDetails  Image           `json:"imageDetails"`
-	Pool          []PoolMember    `json:"pool,omitempty"`   // all that serve its domain, itself included
-	Engine        json.RawMessage `json:"engine,omitempty"` // the engine's own document, for the admin scope
+	Previous      *Previous       `json:"previous,omitempty"` // what rollback goes back to
+	Pool          []PoolMember    `json:"pool,omitempty"`     // all that serve its domain, itself included
+	Engine        json.RawMessage `json:"engine,omitempty"`   // the engine's own document, for the admin scope
+}
+
+// Previous is the container that an update replaced. It is stopped.
+type Previous struct {
+	ID       string `json:"id"`
+	Image    string `json:"image"`
+	Commit   string `json:"commit"`
+	Created  Time   `json:"created"`
+	Finished Time   `json:"finished"`
 }
 
 // Configuration is how a container is run.

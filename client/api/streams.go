@@ -2,10 +2,12 @@ package api
 
 // The notifications of the calls that stream.
 const (
-	EventBuild = "build/output"
-	EventLogs  = "logs/output"
-	EventTop   = "top/output"
-	EventList  = "list/output"
+	EventBuild    = "build/output"
+	EventLogs     = "logs/output"
+	EventTop      = "top/output"
+	EventList     = "list/output"
+	EventUpdate   = "update/output"
+	EventRollback = "rollback/output"
 )
 
 // The states of a stream.
@@ -28,6 +30,13 @@ type Output struct {
 	Gap     bool   `json:"gap,omitempty"`     // lines are missing, nobody knows how many
 	State   string `json:"state,omitempty"`   // StreamPaused or StreamResumed
 	Cursor  string `json:"cursor,omitempty"`  // goes on after the last line here
+}
+
+// ProgressOutput is the params member of update/output and rollback/output.
+type ProgressOutput struct {
+	Name  string `json:"name"`
+	Seq   int64  `json:"seq"`
+	Lines []Line `json:"lines"`
 }
 
 // TopOutput is the params member of top/output.

@@ -53,6 +53,7 @@ func (a *app) printInspect(d api.Inspect) {
 	a.sheet("Network", [][2]string{
 		{"Name", n.Name}, {"Address", n.Address}, {"Gateway", n.Gateway}, {"Subnet", n.Subnet}, {"Internal", yesNo(n.Internal)},
 	})
+	a.sheet("Previous", previous(d.Previous))
 	a.sheet("Served by", pool(d.Pool))
 	a.sheet("Volumes", mounts(d.Mounts))
 }
@@ -87,6 +88,14 @@ func environment(values map[string]*string) [][2]string {
 	}
 	slices.SortFunc(fields, func(a, b [2]string) int { return strings.Compare(a[0], b[0]) })
 	return fields
+}
+
+// previous gives what rollback goes back to.
+func previous(p *api.Previous) [][2]string {
+	if p == nil {
+		return nil
+	}
+	return [][2]string{{"Image", p.Image}, {"Commit", p.Commit}, {"ID", short(p.ID)}, {"Created", age(p.Created)}, {"Finished", age(p.Finished)}}
 }
 
 func mounts(list []api.Mount) [][2]string {

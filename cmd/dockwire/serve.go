@@ -56,6 +56,7 @@ func serveFlags(flags *pflag.FlagSet, cfg *daemon.Config) {
 	flags.StringSliceVar(&cfg.AllowGit, "allow-git", nil, "`HOST[:PORT]` or CIDR that git URLs may point to though it is not public (repeatable)")
 	flags.StringSliceVar(&cfg.AllowImage, "allow-image", nil, "a `pattern` of images that containers may be made of though they were not built here (repeatable)")
 	flags.DurationVar(&cfg.Drain, "drain", 0, "how long a container that is stopped may finish what it answers; negative for not at all (default 10s)")
+	flags.DurationVar(&cfg.UpdateTime, "update-time", 0, "how long the new container of an update has until it serves, besides what its HEALTHCHECK takes (default 1m)")
 	flags.BoolVar(&cfg.AccessLog, "access-log", false, "log each request to a container")
 	flags.StringVar(&cfg.Builder, "builder", "", "auto, buildkit or classic (default auto)")
 	flags.IntVar(&cfg.Builds, "builds", 0, "how many builds run at once (default 2)")

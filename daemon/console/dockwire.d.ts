@@ -142,9 +142,11 @@ export interface ContainerMethods {
   inspect: [None, Inspect, never];
   logs: [LogsParams, LogsResult, LogsOutput];
   restart: [{ timeout?: number }, Container, never];
+  rollback: [None, Container, RollbackOutput];
   start: [None, Container, never];
   stop: [{ timeout?: number }, Container, never];
   top: [{ follow?: boolean; interval?: number }, Usage, TopOutput];
+  update: [UpdateParams, Container, UpdateOutput];
 }
 
 type None = Record<string, never>;
@@ -187,6 +189,11 @@ export interface CreateParams {
   profile?: "default" | "strict";
   init?: boolean;
   start?: boolean;
+}
+
+export interface UpdateParams {
+  image?: string;
+  environment?: Record<string, string>;
 }
 
 export interface LogsParams {
@@ -269,6 +276,8 @@ export interface Inspect extends Container {
   network: { name: string; address: string; gateway: string; subnet: string; internal: boolean };
   mounts: { volume: string; path: string }[] | null;
   imageDetails: Image;
+  /** What rollback goes back to. */
+  previous?: { id: string; image: string; commit: string; created: Time | null; finished: Time | null } | null;
   pool?: { name: string; state: "serving" | "starting" | "draining" | "out"; reason?: string }[] | null;
   engine?: unknown;
 }
@@ -310,7 +319,7 @@ export interface Usage {
 
 export interface Line {
   time: Time | null;
-  stream: "stdout" | "stderr" | "git";
+  stream: "stdout" | "stderr" | "git" | "update";
   text: string;
   cut?: boolean;
 }
@@ -340,6 +349,15 @@ export interface LogsOutput extends LinesOutput {}
 export interface BuildOutput extends LinesOutput {
   build: string;
 }
+
+/** How an update goes. */
+export interface UpdateOutput {
+  seq: number;
+  name: string;
+  lines: Line[];
+}
+
+export interface RollbackOutput extends UpdateOutput {}
 
 export interface TopOutput extends Output {
   name: string;

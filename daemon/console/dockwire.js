@@ -137,7 +137,7 @@ class Feed extends Call {
   constructor(link, method, params, signal, read) {
     super(link, method, params, signal);
     const kind = method.replace(/.*\//, "");
-    Object.assign(this, { kind, read, repeats: true, begun: Date.now() });
+    Object.assign(this, { kind, read, repeats: this.repeats || kind === "build", begun: Date.now() });
     if (Array.isArray(this.params) && ORDER[kind]) {
       this.params = Object.fromEntries(this.params.map((value, i) => [ORDER[kind][i] ?? i, value]));
     }

@@ -58,7 +58,6 @@ const (
 	startTime      = 10 * time.Second // until a container that does not accept connections is silent
 	firstProbe     = 5 * time.Millisecond
 	lastProbe      = time.Second
-	relayTime      = 250 * time.Millisecond // until an engine that relays a port closes what the container refuses
 
 	// idleBackend is shorter than what servers use, so that they do not close a
 	// connection while a request is on its way to them.

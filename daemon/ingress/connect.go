@@ -3,11 +3,11 @@ package ingress
 import (
 	"cmp"
 	"context"
-	"errors"
 	"fmt"
 	"net"
-	"os"
 	"time"
+
+	"github.com/dockwire/dockwire/engine"
 )
 
 // dialError says that there is no connection to the container: it has got
@@ -90,14 +90,5 @@ func (b *backend) accepted() bool {
 		return false
 	}
 	defer conn.Close()
-	return !b.route.Published || staysOpen(conn)
-}
-
-// staysOpen says whether the other end keeps a connection that nothing is said
-// on. An engine that relays a port accepts any, and closes those at once that
-// the container refuses.
-func staysOpen(conn net.Conn) bool {
-	conn.SetReadDeadline(time.Now().Add(relayTime))
-	_, err := conn.Read(make([]byte, 1))
-	return err == nil || errors.Is(err, os.ErrDeadlineExceeded)
+	return !b.route.Published || engine.StaysOpen(conn)
 }

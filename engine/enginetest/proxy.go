@@ -20,7 +20,7 @@ type Proxy struct {
 	listener net.Listener
 	conns    map[net.Conn]bool // both ends of all that goes through
 	mode     mode
-	unheard  string // requests that hold this are not passed on; "" for none
+	unheard  string       // requests that hold this are not passed on; "" for none
 	changes  int          // requests that change something until one is cut off; 0 for never
 	answered bool         // it is cut off once the engine has answered it
 	reached  func(string) // is told which it was
