@@ -10,12 +10,12 @@ import (
 	"github.com/dockwire/dockwire/client/api"
 )
 
-// FollowLogs follows the log of the container with this name: first the wanted
-// lines that there are, then each as it is written, through stop, start and
-// restart. The sequence ends without an error when the container is removed, or
-// when until is reached; with an error when ctx ends, or when the log cannot be
-// read at all. While the engine is away it waits, and says so with a chunk of
-// State.
+// FollowLogs follows the log of a name: first the wanted lines that there are,
+// then each as it is written, through stop, start and restart. After an update it
+// goes on to the end of what the old container writes, and then with the new one.
+// The sequence ends without an error when the container is removed, or when until
+// is reached; with an error when ctx ends, or when the log cannot be read at all.
+// While the engine is away it waits, and says so with a chunk of State.
 //
 // Lines gather while the caller is busy with a chunk; the next one holds as many
 // as fit in MaxChunk. A caller that is slow costs bounded memory, slows nobody
@@ -37,30 +37,40 @@ func (e *Engine) followLogs(ctx context.Context, name string, p api.LogsParams, 
 	if err != nil {
 		return err
 	}
-	q, err := newLogQuery(r.ID, p)
+	q, err := newLogQuery(p)
 	if err != nil {
 		return err
 	}
-	h := e.hub(name, r.ID)
-	defer h.leave()
-	f := &follower{logQuery: q, hub: h, yield: yield}
-	switch err = f.run(ctx); {
-	case err == nil || errors.Is(err, errLeft):
-		return err
-	case ctx.Err() != nil:
-		return ctx.Err()
+	parts := e.logParts(r, q).after(p.After)
+	if err := e.spreadTail(ctx, parts); err != nil {
+		return e.logError(err, name)
 	}
-	return e.logError(err, name)
+	q.tail = api.Tail{} // of what is still to come all is wanted
+	f := &follower{e: e, name: name, yield: yield}
+	for len(parts) > 0 {
+		switch err := f.follow(ctx, parts); {
+		case errors.Is(err, errLeft):
+			return err
+		case err != nil && ctx.Err() != nil:
+			return ctx.Err()
+		case err != nil:
+			return e.logError(err, name)
+		}
+		parts = f.next(ctx, q, parts[len(parts)-1])
+	}
+	return ctx.Err()
 }
 
 // errLeft says that the follower's caller wants no more.
 var errLeft = errors.New("the follower left")
 
-// follower is one caller's way along a log: it reads what there is from the
+// follower is one caller's way along a log. Of each part it reads what there is from the
 // engine, then takes what comes from the hub, and if it falls behind reads from
 // the engine again.
 type follower struct {
 	*logQuery
+	e      *Engine
+	name   string
 	hub    *hub
 	yield  func(Chunk) bool
 	paused bool // the caller was told so last

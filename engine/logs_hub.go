@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"io"
+	"strconv"
 	"sync"
 	"time"
 
@@ -12,7 +13,7 @@ import (
 	"go.uber.org/zap"
 )
 
-// hubs are the hubs of the containers whose logs are followed, by container id.
+// hubs are the hubs of the containers whose logs are followed.
 type hubs struct {
 	shared[hub]
 	ringLimit   int           // bytes of lines in a hub's ring; 4 MiB if 0
@@ -24,6 +25,7 @@ type hubs struct {
 // and one that fell behind the ring reads on from the engine.
 type hub struct {
 	e        *Engine
+	key      string // in hubs
 	name, id string
 	cancel   context.CancelFunc
 	done     chan struct{} // closed when the reader is gone; nil before it was started
@@ -39,17 +41,19 @@ type hub struct {
 	err     error
 }
 
-// hub gives the hub of a container. It has to be left.
-func (e *Engine) hub(name, id string) *hub {
-	return e.hubs.join(id, func() *hub {
+// hub gives the hub of a container. It has to be left. One that came back by a
+// rollback gets another than it had, which may have ended and not be left yet.
+func (e *Engine) hub(name string, p logPart) *hub {
+	key := p.id + "@" + strconv.FormatInt(p.from, 10)
+	return e.hubs.join(key, func() *hub {
 		limit := cmp.Or(e.hubs.ringLimit, ringLimit)
-		return &hub{e: e, name: name, id: id, ring: ring{limit: limit}, changed: make(chan struct{})}
+		return &hub{e: e, key: key, name: name, id: p.id, ring: ring{limit: limit}, changed: make(chan struct{})}
 	})
 }
 
 // leave ends the hub with its last follower, and returns when it has ended.
 func (h *hub) leave() {
-	if h.e.hubs.leave(h.id) && h.done != nil {
+	if h.e.hubs.leave(h.key) && h.done != nil {
 		h.cancel()
 		<-h.done
 	}

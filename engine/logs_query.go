@@ -34,9 +34,9 @@ type logQuery struct {
 	skip int64    // wanted lines to pass over, since they are not of the tail
 }
 
-// newLogQuery checks the parameters of a call.
-func newLogQuery(id string, p api.LogsParams) (*logQuery, error) {
-	q := &logQuery{id: id, tail: p.Tail}
+// newLogQuery checks the parameters of a call. It is not of a container yet.
+func newLogQuery(p api.LogsParams) (*logQuery, error) {
+	q := &logQuery{tail: p.Tail}
 	if n, limited := p.Tail.Lines(); limited && n < 0 {
 		return nil, invalid("tail", `tail is %d: a number of lines from 0 on, or "all", is wanted`, n)
 	}
@@ -54,23 +54,16 @@ func newLogQuery(id string, p api.LogsParams) (*logQuery, error) {
 	if q.grep, err = parseGrep(p.Grep); err != nil {
 		return nil, err
 	}
-	return q, q.goAfter(p.After)
+	return q, checkCursor(p.After)
 }
 
-// goAfter takes the cursor that a call begins after. One of another container
-// that had the name says that all its lines are gone.
-func (q *logQuery) goAfter(cursor string) error {
-	if cursor == "" {
+func checkCursor(after string) error {
+	if after == "" {
 		return nil
 	}
-	pos, same, err := decodeCursor(q.id, cursor)
-	if err != nil {
-		return invalid("after", "after is %s, which is no cursor of a log: give one that logs gave, or leave it out", quote(cursor))
+	if _, _, err := decodeCursor("", after); err != nil {
+		return invalid("after", "after is %s, which is no cursor of a log: give one that logs gave, or leave it out", quote(after))
 	}
-	if same {
-		q.pos = pos
-	}
-	q.gap = !same
 	return nil
 }
 

@@ -17,8 +17,8 @@ type UsageUpdate struct {
 }
 
 // FollowTop samples what the container with this name uses, every p.Interval
-// seconds, rounded to whole ones, of which 0 is 1. It goes on through stop, start
-// and restart; nothing comes while the container does not run. A caller that is
+// seconds, rounded to whole ones, of which 0 is 1. It goes on through stop, start,
+// restart and update; nothing comes while the container does not run. A caller that is
 // busy gets the newest sample next. The sequence ends without an error when the
 // container is removed, with one when ctx ends.
 func (e *Engine) FollowTop(ctx context.Context, name string, p api.TopParams) iter.Seq2[UsageUpdate, error] {
@@ -39,7 +39,19 @@ func (e *Engine) followTop(ctx context.Context, name string, p api.TopParams, yi
 	if err != nil {
 		return err
 	}
-	s := e.sampler(name, r.ID)
+	for {
+		err := e.sampler(name, r.ID).watch(ctx, step, yield)
+		next, ok := e.state.get(name)
+		if err != nil || !ok || next.ID == r.ID {
+			return e.usageError(err, name)
+		}
+		r = next
+	}
+}
+
+// watch hands out samples until the container is gone, or another has its name,
+// and leaves the sampler.
+func (s *sampler) watch(ctx context.Context, step int64, yield func(UsageUpdate) bool) error {
 	defer s.leave()
 	for w := (watcher{step: step}); ; {
 		v := s.view()
@@ -50,7 +62,7 @@ func (e *Engine) followTop(ctx context.Context, name string, p api.TopParams, yi
 			continue
 		}
 		if v.ended {
-			return e.usageError(v.err, name)
+			return v.err
 		}
 		select {
 		case <-v.changed:
