@@ -47,7 +47,8 @@ func newWorld(t *testing.T, change ...func(*engine.Config)) *world {
 	w.front = newFront(t, Options{Leads: func(ctx context.Context, r engine.Route) error { return w.engine.Leads(ctx, r) }})
 	t.Cleanup(func() { enginetest.NothingLeft(t, "test-"+id) })
 	w.imports(w.image)
-	cfg := engine.Config{Instance: "test-" + id, Base: base, AllowImages: []string{w.image + "*"}, Router: w.Ingress, Drain: DefaultDrain, Log: zap.NewNop()}
+	cfg := engine.Config{Instance: "test-" + id, Base: base, AllowImages: []string{w.image + "*"}, Router: w.Ingress, Drain: DefaultDrain,
+		UpdateTime: 3 * time.Second, Log: zap.NewNop()}
 	for _, c := range change {
 		c(&cfg)
 	}
@@ -132,14 +133,12 @@ type load struct {
 func (w *world) begin(rate int, urls []string, check func(url string, status int, body string, err error)) *load {
 	ctx, cancel := context.WithCancel(context.Background())
 	l := &load{w: w, stop: cancel}
-	ticker := time.NewTicker(time.Second / time.Duration(rate))
 	l.running.Go(func() {
-		defer ticker.Stop()
-		for {
+		for due := time.Now(); ; due = due.Add(time.Second / time.Duration(rate)) {
 			select {
 			case <-ctx.Done():
 				return
-			case <-ticker.C:
+			case <-time.After(time.Until(due)):
 				l.asked.Add(1)
 				l.running.Go(func() { l.ask(urls[mathrand.IntN(len(urls))], check) })
 			}

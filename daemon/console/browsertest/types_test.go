@@ -147,7 +147,7 @@ func members(p *strings.Builder, name string, s schema) {
 	exactly(p, name, slices.Sorted(maps.Keys(s.Properties)))
 	for _, member := range slices.Sorted(maps.Keys(s.Properties)) {
 		if len(s.Properties[member].Properties) > 0 {
-			members(p, fmt.Sprintf("%s[%q]", name, member), s.Properties[member])
+			members(p, fmt.Sprintf("NonNullable<%s[%q]>", name, member), s.Properties[member])
 		}
 	}
 }
