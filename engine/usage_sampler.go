@@ -119,6 +119,7 @@ func (s *sampler) read(ctx context.Context, backoff *backoff) error {
 	defer cancel()
 	tooLate := time.AfterFunc(readTimeout, cancel)
 	defer tooLate.Stop()
+	beside.Go(func() { s.sampleBeside(ctx, 0) })
 	stats, err := s.e.cli.ContainerStats(ctx, s.id, true)
 	if err != nil {
 		return orSilent(ctx, err)
@@ -135,7 +136,7 @@ func (s *sampler) read(ctx context.Context, backoff *backoff) error {
 			return errRemoved // the engine can go on with zeros when it was asked while it removed the container
 		}
 		if s.add(next) {
-			beside.Go(func() { s.sampleSoon(ctx) })
+			beside.Go(func() { s.sampleBeside(ctx, soon) })
 		}
 	}
 }
@@ -162,18 +163,22 @@ func (s *sampler) decode(from *json.Decoder) (*sample, error) {
 	return next, nil
 }
 
-// sampleSoon takes a sample between two of the engine's, a second apart. A
-// current engine gives one at once. An older one gives its next, as it would
-// without: then it is known already.
-func (s *sampler) sampleSoon(ctx context.Context) {
-	pause(ctx, soon)
-	stats, err := s.e.cli.ContainerStatsOneShot(ctx, s.id)
-	if err != nil {
-		return // the stream tells what is wrong
-	}
-	defer stats.Body.Close()
-	if next, err := s.decode(json.NewDecoder(stats.Body)); err == nil && next != nil {
-		s.add(next)
+// sampleBeside takes samples beside those of the stream until there are two, the
+// first after a while. A current engine gives each at once, where its stream may
+// be a second away. An older one gives those of its stream.
+func (s *sampler) sampleBeside(ctx context.Context, after time.Duration) {
+	for alone := true; alone; after = soon {
+		pause(ctx, after)
+		stats, err := s.e.cli.ContainerStatsOneShot(ctx, s.id)
+		if err != nil {
+			return // the stream tells what is wrong
+		}
+		next, err := s.decode(json.NewDecoder(stats.Body))
+		stats.Body.Close()
+		if err != nil || next == nil {
+			return
+		}
+		alone = s.add(next)
 	}
 }
 
@@ -188,14 +193,14 @@ func (s *sampler) add(next *sample) (alone bool) {
 }
 
 // add takes the next sample, nil of a container that does not run. One that is
-// not newer than the last is not taken.
+// hardly newer than the last would tell nothing, and is not taken.
 func (v *samplerView) add(next *sample) {
 	v.paused, v.err, v.stopped = false, nil, next == nil
 	if next == nil {
 		v.last, v.older = nil, nil
 		return
 	}
-	if v.last != nil && !next.Time.After(v.last.Time.Time) {
+	if v.last != nil && next.Time.Sub(v.last.Time.Time) < soon/2 {
 		return
 	}
 	next.seq = v.seq + 1
