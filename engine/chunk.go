@@ -2,7 +2,7 @@ package engine
 
 // Chunk is what one notification of a stream of lines carries.
 type Chunk struct {
-	Lines   [][]byte // the lines as JSON, or runs of them with a comma between two; valid until the next chunk is asked for
+	Lines   [][]byte // the lines as JSON, or runs of them with a comma between two; they never change
 	Count   int      // how many lines there are
 	Dropped int64    // lines left out just before these
 	Gap     bool     // lines are missing just before these, nobody knows how many
@@ -22,5 +22,5 @@ func (c *Chunk) AppendLines(buf []byte) []byte {
 }
 
 // MaxChunk is how many bytes of lines go into a chunk, but for a single line
-// that is longer.
-const MaxChunk = 32 << 10
+// that is longer: a frame of 64 KiB has room for them.
+const MaxChunk = 63 << 10

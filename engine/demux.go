@@ -25,12 +25,26 @@ var streamNames = [...]string{fromStdout: api.Stdout, fromStderr: api.Stderr}
 // logLine is one line of a container's log.
 type logLine struct {
 	mark
-	text string // valid UTF-8, without its newline
+	text []byte // valid UTF-8, without its newline; belongs to the demuxer and is valid until its next line
 	cut  bool
 }
 
 func (l logLine) line() api.Line {
-	return api.Line{Time: api.Time{Time: time.Unix(0, l.time)}, Stream: streamNames[l.stream], Text: l.text, Cut: l.cut}
+	return api.Line{Time: api.Time{Time: time.Unix(0, l.time)}, Stream: streamNames[l.stream], Text: string(l.text), Cut: l.cut}
+}
+
+// appendJSON appends what line would give, without the copy.
+func (l logLine) appendJSON(buf []byte) []byte {
+	buf = append(buf, `{"time":"`...)
+	buf = appendStamp(buf, l.time)
+	buf = append(buf, `","stream":"`...)
+	buf = append(buf, streamNames[l.stream]...)
+	buf = append(buf, `","text":`...)
+	buf = api.AppendString(buf, l.text)
+	if l.cut {
+		buf = append(buf, `,"cut":true`...)
+	}
+	return append(buf, '}')
 }
 
 const (
@@ -46,6 +60,7 @@ const (
 // lie between each other.
 type demuxer struct {
 	r       *bufio.Reader
+	stamps  stampReader
 	taken   int           // bytes of r's next frame that is used already
 	lines   [2]unfinished // of stdout and stderr
 	started int64         // the time of the first frame
@@ -130,17 +145,17 @@ func (d *demuxer) frame() (frame, error) {
 	if f.stream == fromEngine {
 		return frame{}, fmt.Errorf("the engine cannot go on with the log: %q", data[frameHeader:])
 	}
-	return f, f.parse(data[frameHeader:])
+	return f, f.parse(data[frameHeader:], &d.stamps)
 }
 
 // parse splits the time from the text.
-func (f *frame) parse(data []byte) error {
+func (f *frame) parse(data []byte, stamps *stampReader) error {
 	stamp, text, ok := bytes.Cut(data, []byte{' '})
-	var t time.Time
-	if !ok || t.UnmarshalText(stamp) != nil {
+	at, err := stamps.parse(stamp)
+	if !ok || err != nil {
 		return fmt.Errorf("the log has a frame without a time: %.64q", data)
 	}
-	f.time, f.text = t.UnixNano(), text
+	f.time, f.text = at, text
 	return nil
 }
 
@@ -223,6 +238,6 @@ func (u *unfinished) line(text []byte) logLine {
 		}
 		text, line.cut = text[:end], true
 	}
-	line.text = string(text)
+	line.text = text
 	return line
 }

@@ -75,15 +75,14 @@ type follower struct {
 	yield  func(Chunk) bool
 	paused bool // the caller was told so last
 	chunk  Chunk
-	size   int  // bytes of the chunk's lines, commas included
-	slab   slab // where lines of the history are encoded; those of the hub are already
+	own    segment // lines that it reads by itself, until they are handed out
 }
 
 func (f *follower) run(ctx context.Context) error {
 	backoff := f.hub.e.hubs.backoff()
 	for behind := false; ; behind = true {
-		was, last := f.hub.note(), f.expired()
-		err := f.history(ctx)
+		last := f.expired()
+		was, err := f.history(ctx)
 		switch {
 		case err == nil && last:
 			return nil
@@ -92,6 +91,7 @@ func (f *follower) run(ctx context.Context) error {
 			if err := f.live(ctx, was); !errors.Is(err, errBehind) {
 				return err
 			}
+		case errors.Is(err, errBehind):
 		case gone(err):
 			return f.lose(behind)
 		case passing(err) && ctx.Err() == nil:
@@ -117,32 +117,71 @@ func (f *follower) lose(behind bool) error {
 // expired says whether no further line can be wanted.
 func (f *follower) expired() bool { return f.until != 0 && time.Now().UnixNano() >= f.until }
 
-// history hands out the wanted lines up to the end of the log.
-func (f *follower) history(ctx context.Context) error {
-	err := f.hub.e.readLog(ctx, f.logQuery, func(line logLine, _ position) error {
+// history hands out the wanted lines up to the end of the log, and gives where
+// the hub was before. Those who want every line share the reading.
+func (f *follower) history(ctx context.Context) (was note, err error) {
+	if _, limited := f.tail.Lines(); limited || f.skip > 0 || !f.all() {
+		was = f.hub.note()
+		return was, f.readAlone(ctx)
+	}
+	return f.readShared(ctx)
+}
+
+func (f *follower) readAlone(ctx context.Context) error {
+	err := f.hub.e.readLog(ctx, f.logQuery, func(line logLine, pos position) error {
 		if err := f.tell(false); err != nil {
 			return err
 		}
-		encoded := f.slab.encode(line)
-		if !f.fits(encoded) {
-			if err := f.flush(); err != nil {
+		for !f.own.add(line, pos) {
+			if err := f.flushOwn(); err != nil {
 				return err
 			}
 		}
-		f.add(encoded)
 		return nil
 	})
 	if errors.Is(err, errLeft) {
 		return err
 	}
-	if flushed := f.flush(); flushed != nil {
+	if flushed := f.flushOwn(); flushed != nil {
 		return flushed
 	}
-	f.slab = nil
+	f.own = segment{}
 	if err == nil {
 		err = f.tell(false)
 	}
 	return err
+}
+
+func (f *follower) flushOwn() error {
+	f.add(&f.own, 0, len(f.own.lines))
+	f.own = f.own.next()
+	return f.flush()
+}
+
+func (f *follower) readShared(ctx context.Context) (was note, err error) {
+	var t taker
+	r := f.hub.e.hubs.readings.join(f.hub, f.pos, &t)
+	defer f.hub.e.hubs.readings.leave(r, &t)
+	for i := int64(0); err == nil; {
+		v := r.view(&t, i)
+		switch {
+		case v.behind:
+			err = errBehind
+		case v.lines.end() > i:
+			if err = f.tell(false); err == nil {
+				i = f.take(&v.lines, i)
+				err = f.flush()
+			}
+		case v.ended && v.err == nil:
+			f.gap, f.pos = f.gap || i == 0 && v.end.gap, v.end.pos
+			return r.was, f.tell(false)
+		case v.ended:
+			err = v.err
+		default:
+			err = await(ctx, v.changed, nil)
+		}
+	}
+	return r.was, err
 }
 
 // errBehind says that the follower has to read on from the engine.
@@ -159,12 +198,14 @@ func (f *follower) live(ctx context.Context, was note) error {
 	if f.until != 0 {
 		expired = time.After(time.Until(time.Unix(0, f.until)))
 	}
+	var t taker
+	defer f.hub.quit(&t)
 	for ok && err == nil {
-		v := f.hub.view(i)
-		if v.evicted {
+		v := f.hub.view(&t, i)
+		if v.behind {
 			break
 		}
-		i += int64(f.take(v.lines))
+		i = f.take(&v.lines, i)
 		switch {
 		case f.chunk.Count > 0:
 			err = f.flush()
@@ -190,42 +231,42 @@ func await(ctx context.Context, changed <-chan struct{}, expired <-chan time.Tim
 	}
 }
 
-// take fills the chunk with lines of the hub, and gives how many of them are
-// done with.
-func (f *follower) take(lines []ringEntry) (n int) {
-	for n < len(lines) && f.takeOne(&lines[n]) {
-		n++
+// take fills the chunk with the wanted lines of a segment from number i on, and
+// gives the number after its last one.
+func (f *follower) take(s *segment, i int64) int64 {
+	k, n := int(i-s.first), len(s.lines)
+	if k == n {
+		return i
 	}
-	return n
+	f.gap = f.gap || s.gap && k == 0
+	if !f.all() {
+		k = f.choose(s, k)
+	}
+	f.add(s, k, n)
+	f.moveTo(s.lines[n-1].pos)
+	return s.end()
 }
 
-// takeOne puts a line into the chunk, if it is wanted. It is false when the line
-// has to go into the next chunk.
-func (f *follower) takeOne(line *ringEntry) bool {
-	if line.gap && f.chunk.Count > 0 {
-		return false
-	}
-	f.gap = f.gap || line.gap
-	if f.match(line.mark, line.text) {
-		if !f.fits(line.json) {
-			return false
+// choose puts the wanted lines of a segment into the chunk, but for the run at its
+// end, and gives where that begins.
+func (f *follower) choose(s *segment, k int) (last int) {
+	for last = k; k < len(s.lines); k++ {
+		if !f.match(s.lines[k].pos.last, func() []byte { return s.text(k) }) {
+			f.add(s, last, k)
+			last = k + 1
 		}
-		f.add(line.json)
+		f.moveTo(s.lines[k].pos)
 	}
-	f.moveTo(line.pos)
-	return true
+	return last
 }
 
-// fits says whether a line can be added to the chunk. One that is longer than a
-// chunk goes alone.
-func (f *follower) fits(line []byte) bool {
-	return f.chunk.Count == 0 || f.size+len(",")+len(line) <= MaxChunk
-}
-
-func (f *follower) add(line []byte) {
-	f.chunk.Lines = append(f.chunk.Lines, line)
-	f.chunk.Count++
-	f.size += len(line) + len(",")
+// add puts the lines of a segment from the k-th on and before the n-th into the
+// chunk.
+func (f *follower) add(s *segment, k, n int) {
+	if k < n {
+		f.chunk.Lines = append(f.chunk.Lines, s.run(k, n))
+		f.chunk.Count += n - k
+	}
 }
 
 // flush hands out the chunk, if there are lines in it.
@@ -235,10 +276,9 @@ func (f *follower) flush() error {
 	}
 	f.chunk.Gap, f.gap = f.gap, false
 	f.chunk.Cursor = encodeCursor(f.id, f.pos)
-	wanted := f.yield(f.chunk)
-	clear(f.chunk.Lines) // the hub's lines may leave its ring
-	f.chunk, f.size = Chunk{Lines: f.chunk.Lines[:0]}, 0
-	if !wanted {
+	chunk := f.chunk
+	f.chunk = Chunk{}
+	if !f.yield(chunk) {
 		return errLeft
 	}
 	return nil

@@ -16,24 +16,30 @@ import (
 // hubs are the hubs of the containers whose logs are followed.
 type hubs struct {
 	shared[hub]
+	readings    readings
 	ringLimit   int           // bytes of lines in a hub's ring; 4 MiB if 0
 	first, last time.Duration // bounds of the time between two attempts to reach the engine; those of Run if 0
 }
 
+// hubPatience is how long a hub waits for its followers when all of them are
+// busy: so a log that is written faster than they can take it reaches them from
+// here, and each does not read it again from the engine. It is far less than a log
+// takes to be rotated twice.
+const hubPatience = 100 * time.Millisecond
+
 // hub reads the log of a container for all its followers. It runs while there
-// are any, and waits for none of them: a follower takes lines out of the ring,
+// are any, and lets none wait for another: a follower takes lines out of the ring,
 // and one that fell behind the ring reads on from the engine.
 type hub struct {
+	feed
 	e        *Engine
 	key      string // in hubs
 	name, id string
 	cancel   context.CancelFunc
 	done     chan struct{} // closed when the reader is gone; nil before it was started
 
-	mu      sync.Mutex
-	ring    ring
-	changed chan struct{} // closed and replaced when there is something new
-	fresh   bool          // there is, and changed is not closed yet
+	// Guarded by feed.mu.
+	fresh   bool // there is something new, and changed is not closed yet
 	started bool
 	paused  bool               // the engine is away
 	cut     context.CancelFunc // ends the answer that is read; nil if none is
@@ -46,8 +52,10 @@ type hub struct {
 func (e *Engine) hub(name string, p logPart) *hub {
 	key := p.id + "@" + strconv.FormatInt(p.from, 10)
 	return e.hubs.join(key, func() *hub {
-		limit := cmp.Or(e.hubs.ringLimit, ringLimit)
-		return &hub{e: e, key: key, name: name, id: p.id, ring: ring{limit: limit}, changed: make(chan struct{})}
+		h := &hub{e: e, key: key, name: name, id: p.id}
+		h.init(cmp.Or(e.hubs.ringLimit, ringLimit))
+		h.alone = hubPatience
+		return h
 	})
 }
 
@@ -100,7 +108,7 @@ func (h *hub) enter(ctx context.Context, was note, pos position) (i int64, ok bo
 // find gives the number of the line after m, if it can be told, and whether to
 // wait because m is still to come. The line m is not older than the note.
 func (h *hub) find(was note, m mark) (i int64, ok, wait bool) {
-	there := was.started && was.end >= h.ring.first
+	there := was.started && was.end >= h.ring.first()
 	if there && (m == was.last || m == mark{}) {
 		return was.end, true, false
 	}
@@ -113,22 +121,20 @@ func (h *hub) find(was note, m mark) (i int64, ok, wait bool) {
 
 // hubView is what a follower sees of a hub.
 type hubView struct {
-	lines   []ringEntry // not to be changed
-	evicted bool        // the first of them is not in the ring any more
+	lines   segment // with the line that was asked for and more, or without
+	behind  bool    // that line is not in the ring any more
 	paused  bool
 	ended   bool // no more lines come
 	err     error
 	changed <-chan struct{} // is closed when there is more to see
 }
 
-// view gives the lines from number i on.
-func (h *hub) view(i int64) hubView {
+// view gives the lines from number i on, as far as one segment holds them.
+func (h *hub) view(t *taker, i int64) hubView {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	if i < h.ring.first {
-		return hubView{evicted: true}
-	}
-	return hubView{lines: h.ring.from(i), paused: h.paused, ended: h.ended, err: h.err, changed: h.changed}
+	lines, ok := h.take(t, i)
+	return hubView{lines: lines, behind: !ok, paused: h.paused, ended: h.ended, err: h.err, changed: h.changed}
 }
 
 // start begins to read after pos. The caller holds mu.
@@ -204,16 +210,20 @@ func (h *hub) read(ctx context.Context, pos *position, backoff *backoff) error {
 		}
 		backoff.reset()
 		*pos = pos.advance(line, r.demuxer)
-		h.add(line, *pos, gap)
+		if begun := h.add(line, *pos, gap); begun {
+			h.announce()
+			h.makeRoom(ctx)
+		}
 		gap = false
 	}
 }
 
-func (h *hub) add(line logLine, pos position, gap bool) {
+// add says whether the line begins a segment.
+func (h *hub) add(line logLine, pos position, gap bool) (begun bool) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	h.ring.add(line, pos, gap)
 	h.fresh = true
+	return h.ring.add(line, pos, gap)
 }
 
 // announce wakes the followers if there are new lines. It is called whenever the
@@ -223,14 +233,9 @@ func (h *hub) announce() {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	if h.fresh {
+		h.fresh = false
 		h.wake()
 	}
-}
-
-func (h *hub) wake() {
-	h.fresh = false
-	close(h.changed)
-	h.changed = make(chan struct{})
 }
 
 func (h *hub) setCut(cut context.CancelFunc) {

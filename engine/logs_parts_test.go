@@ -1,6 +1,7 @@
 package engine
 
 import (
+	"bytes"
 	"fmt"
 	"slices"
 	"strings"
@@ -208,7 +209,7 @@ func (f *fixture) linesUntil(id string, end api.Time) (n int) {
 		if line.time > end.Add(100*time.Millisecond).UnixNano() {
 			return n
 		}
-		if strings.HasPrefix(line.text, "line") {
+		if bytes.HasPrefix(line.text, []byte("line")) {
 			n++
 		}
 	}

@@ -17,11 +17,15 @@ type logFilter struct {
 	grep         *regexp.Regexp
 }
 
-func (f *logFilter) match(m mark, text string) bool {
+// match says whether a line is wanted; text gives its text, if that matters.
+func (f *logFilter) match(m mark, text func() []byte) bool {
 	return (f.stream == 0 || m.stream == f.stream) &&
 		m.time >= f.since && (f.until == 0 || m.time < f.until) &&
-		(f.grep == nil || f.grep.MatchString(text))
+		(f.grep == nil || f.grep.Match(text()))
 }
+
+// all says whether every line is wanted.
+func (f *logFilter) all() bool { return *f == logFilter{} }
 
 // logQuery is what a caller wants of a log, and how far it got. It can be read
 // again and again, each time from where it was to the end that the log has then.
@@ -190,7 +194,7 @@ func (e *Engine) scanLog(ctx context.Context, q *logQuery, o logOptions, visit f
 }
 
 func (q *logQuery) wants(line logLine) bool {
-	if !q.match(line.mark, line.text) {
+	if !q.match(line.mark, func() []byte { return line.text }) {
 		return false
 	}
 	if q.skip > 0 {

@@ -17,6 +17,7 @@ var errRotated = errors.New("the log may have been rotated under its reader")
 const (
 	rotationBytes = logFileSize / 2
 	rotationLeap  = 50 * time.Millisecond
+	rotationEach  = 80 // bytes of a line in the file, besides its text
 )
 
 // rotationWatch looks at the lines of one answer for signs of a rotation. The
@@ -37,6 +38,6 @@ func (w *rotationWatch) rotated(line logLine) bool {
 		return true
 	}
 	w.last[line.stream], w.any = line.time, line.time
-	w.bytes += len(line.text) + ringEach/2
+	w.bytes += len(line.text) + rotationEach
 	return false
 }

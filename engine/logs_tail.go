@@ -1,6 +1,7 @@
 package engine
 
 import (
+	"bytes"
 	"context"
 
 	"github.com/dockwire/dockwire/client/api"
@@ -27,6 +28,7 @@ type logWindow struct {
 func (w *logWindow) add(line logLine, pos position) {
 	w.total++
 	size := w.size(line)
+	line.text = bytes.Clone(line.text)
 	w.lines, w.sizes, w.bytes = append(w.lines, placedLine{line, pos}), append(w.sizes, size), w.bytes+size
 	for w.bytes > w.limit || w.max >= 0 && len(w.lines) > w.max {
 		w.bytes -= w.sizes[0]
@@ -40,7 +42,7 @@ func (w *logWindow) fits(line logLine) bool { return w.bytes+w.size(line) <= w.l
 
 // size gives the bytes of a line on the wire, with what is between two.
 func (w *logWindow) size(line logLine) int {
-	w.scratch = line.line().AppendJSON(w.scratch[:0])
+	w.scratch = line.appendJSON(w.scratch[:0])
 	return len(w.scratch) + len(",")
 }
 

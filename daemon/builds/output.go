@@ -131,7 +131,7 @@ func (b *Job) Follow(ctx context.Context, after int64) iter.Seq2[engine.Chunk, e
 			return
 		}
 		defer file.Close()
-		r := &reader{file: file, buf: make([]byte, engine.MaxChunk)}
+		r := &reader{file: file, room: engine.MaxChunk}
 		for {
 			_, size, changed := b.output.progress()
 			for r.offset < size {
@@ -161,7 +161,7 @@ func (b *Job) Follow(ctx context.Context, after int64) iter.Seq2[engine.Chunk, e
 // reader is a position in an output.
 type reader struct {
 	file   io.ReaderAt
-	buf    []byte
+	room   int // bytes of a block
 	offset int64
 	line   int64 // number of the line before offset
 }
@@ -169,13 +169,13 @@ type reader struct {
 // next reads the lines up to size that fit, those up to the number after left
 // out. Only whole lines lie before size.
 func (r *reader) next(size, after int64) (engine.Chunk, error) {
-	block := r.buf[:min(int64(len(r.buf)), size-r.offset)]
+	block := make([]byte, min(int64(r.room), size-r.offset))
 	if _, err := r.file.ReadAt(block, r.offset); err != nil {
 		return engine.Chunk{}, fmt.Errorf("read a build's output: %w", err)
 	}
 	end := bytes.LastIndexByte(block, '\n') + 1
-	if end == 0 { // a line longer than the buffer
-		r.buf = make([]byte, 2*len(r.buf))
+	if end == 0 { // a line longer than the block
+		r.room *= 2
 		return r.next(size, after)
 	}
 	block = block[:end]
