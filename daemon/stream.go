@@ -41,23 +41,49 @@ func (s *stream) sendAll(ctx context.Context, chunks iter.Seq2[engine.Chunk, err
 	return nil
 }
 
-// sendChunk sends lines that are encoded already.
+// sendChunk sends lines that are encoded already. Lines that lie together, as they
+// do for all who want every line, are written from where they are.
 func (s *stream) sendChunk(ctx context.Context, chunk engine.Chunk) error {
-	return s.send(ctx, int64(chunk.Count), chunk.Dropped, func() error {
+	seq := s.seq + int64(chunk.Count) + chunk.Dropped
+	var shared []byte
+	if len(chunk.Lines) == 1 {
+		shared = chunk.Lines[0]
+	}
+	err := s.call.NotifyShared(ctx, s.event, func(buf []byte) []byte {
+		s.buf = buf
+		s.begin(seq, chunk.Dropped)
 		if s.build != "" {
 			s.string("build", s.build)
 		}
 		if chunk.Count > 0 {
 			s.buf = append(s.buf, `,"lines":[`...)
+		}
+		if shared == nil {
 			s.buf = chunk.AppendLines(s.buf)
+		}
+		return s.taken()
+	}, shared, func(buf []byte) []byte {
+		s.buf = buf
+		if chunk.Count > 0 {
 			s.buf = append(s.buf, ']')
 		}
 		s.marks(chunk.Gap, chunk.State)
 		if chunk.Cursor != "" {
 			s.string("cursor", chunk.Cursor)
 		}
-		return nil
+		return s.taken()
 	})
+	if err == nil {
+		s.seq = seq
+	}
+	return err
+}
+
+// taken gives the frame that was written back to the connection.
+func (s *stream) taken() []byte {
+	buf := s.buf
+	s.buf = nil
+	return buf
 }
 
 // sendUsage sends a sample.
@@ -94,8 +120,7 @@ func (s *stream) send(ctx context.Context, count, dropped int64, members func() 
 		s.buf = buf
 		s.begin(seq, dropped)
 		failed = members()
-		buf, s.buf = s.buf, nil
-		return buf
+		return s.taken()
 	})
 	if err == nil {
 		s.seq = seq

@@ -94,10 +94,16 @@ func (c *Call) Notify(ctx context.Context, method string, members []byte) error 
 // the connection ends, when the frame would pass MaxEvent, and for a call that is
 // a notification itself.
 func (c *Call) NotifyFunc(ctx context.Context, method string, members func(buf []byte) []byte) error {
+	return c.NotifyShared(ctx, method, members, nil, nil)
+}
+
+// NotifyShared is NotifyFunc with members that many calls send: shared is written
+// from where it lies, between what before and after append. It must never change.
+func (c *Call) NotifyShared(ctx context.Context, method string, before func(buf []byte) []byte, shared []byte, after func(buf []byte) []byte) error {
 	if c.Notification() {
 		return errNoID
 	}
-	return c.session.out.notify(ctx, event{method, c.id, members})
+	return c.session.out.notify(ctx, event{method, c.id, before, shared, after})
 }
 
 // Handler gives the handler that serves the call's connection.

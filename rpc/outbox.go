@@ -40,8 +40,10 @@ type outbox struct {
 // outFrame is a frame that waits, with the room that it takes.
 type outFrame struct {
 	*buffer
-	grant grant
-	event bool
+	shared []byte // belongs in the buffer at split, and to others too
+	split  int
+	grant  grant
+	event  bool
 }
 
 // ending is how the connection ends.
@@ -200,26 +202,28 @@ func (o *outbox) write(w work) error {
 	return o.writeFrames(w.frames)
 }
 
-// writeFrames writes frames, together as far as they are small. One that is
-// larger than its WebSocket's buffer would go out in two system calls, of which
-// the first wakes the peer for a part.
+// writeFrames writes frames, together as far as they are small.
 func (o *outbox) writeFrames(frames []outFrame) error {
 	for _, f := range frames {
 		if f.event {
 			o.next()
 		}
 	}
-	if len(frames) == 1 && len(frames[0].data) <= writeBuffer {
-		return o.ws.WriteMessage(websocket.TextMessage, frames[0].data)
+	if len(frames) == 1 {
+		return o.writeFrame(frames[0])
 	}
 	o.link.hold()
 	for _, f := range frames {
-		if err := o.ws.WriteMessage(websocket.TextMessage, f.data); err != nil {
+		if err := o.writeFrame(f); err != nil {
 			_ = o.link.flush() // fails as the write did
 			return err
 		}
 	}
 	return o.link.flush()
+}
+
+func (o *outbox) writeFrame(f outFrame) error {
+	return o.link.writeText(f.data[:f.split], f.shared, f.data[f.split:])
 }
 
 // drop gives back the room of frames that are written, or never will be.
