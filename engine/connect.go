@@ -10,6 +10,7 @@ import (
 	"fmt"
 	"io/fs"
 	"net"
+	"net/http"
 	"os"
 	"path/filepath"
 	"regexp"
@@ -49,7 +50,7 @@ func New(cfg Config) (*Engine, error) {
 	if err != nil {
 		return nil, err
 	}
-	cli, err := client.NewClientWithOpts(append(options, client.WithAPIVersionNegotiation(), client.WithUserAgent("dockwire"))...)
+	cli, err := client.NewClientWithOpts(append(options, client.WithAPIVersionNegotiation(), client.WithUserAgent("dockwire"), largeReads)...)
 	if err != nil {
 		return nil, fmt.Errorf("the engine's address cannot be used: %w", err)
 	}
@@ -58,6 +59,17 @@ func New(cfg Config) (*Engine, error) {
 		return nil, err
 	}
 	return e, nil
+}
+
+// readSize is how many bytes of an answer are read at once: the lines of a log
+// come in chunks of their own.
+const readSize = 16 << 10
+
+func largeReads(c *client.Client) error {
+	if transport, ok := c.HTTPClient().Transport.(*http.Transport); ok {
+		transport.ReadBufferSize = readSize
+	}
+	return nil
 }
 
 // Close frees the connections. Call it when Run has ended.

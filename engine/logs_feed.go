@@ -142,10 +142,16 @@ func (f *feed) trim(waited time.Duration) (wait time.Duration, full bool) {
 	return 0, false
 }
 
+// recount counts again, now that there are more lines: who had nothing to take may
+// have something.
 func (f *feed) recount() {
-	f.slow = 0
+	f.slow, f.idle = 0, 0
+	newest := f.ring.segments[len(f.ring.segments)-1].first
 	for t := range f.takers {
 		f.countSlow(t)
+		if t.idle = t.idle && t.next >= newest; t.idle {
+			f.idle++
+		}
 	}
 }
 

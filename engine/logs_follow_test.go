@@ -136,6 +136,12 @@ func (f *fixture) noneLeft() {
 	if f.hubs.size() > 0 || strings.Contains(string(stacks), "(*hub)") {
 		f.t.Errorf("a hub is left:\n%s", stacks)
 	}
+	rs := &f.hubs.readings
+	rs.mu.Lock()
+	defer rs.mu.Unlock()
+	if len(rs.open) > 0 || rs.wide > 0 || strings.Contains(string(stacks), "(*reading)") {
+		f.t.Errorf("%d readings are left, %d of them wide:\n%s", len(rs.open), rs.wide, stacks)
+	}
 }
 
 func TestAFollowGoesOnThroughStopStartAndRestartUntilRemove(t *testing.T) {
@@ -271,6 +277,33 @@ func TestAStalledFollowerLosesNothingAndSlowsNobody(t *testing.T) {
 	quick.stop()
 	<-quick.done
 	f.noneLeft()
+}
+
+func TestFollowersThatBeginTogetherShareAReading(t *testing.T) {
+	f := setUp(t)
+	f.hubs.ringLimit = 256 << 10
+	const n = 20000
+	c := f.writer("app", "", "lines", "-n", fmt.Sprint(n), "-stream", "both", "-then", "wait")
+	f.tail(f.Engine, c.Name, api.LogsParams{}).waitLines(n)
+	h := f.hub(c.Name, c.ID)
+	defer h.leave()
+	var first, second taker
+	a := f.hubs.readings.join(h, position{}, &first)
+	if b := f.hubs.readings.join(h, position{}, &second); a != b {
+		t.Error("two that begin together have a reading each")
+	}
+	f.hubs.readings.leave(a, &second)
+	var followers []*tailer
+	for range 20 {
+		followers = append(followers, f.tail(f.Engine, c.Name, api.LogsParams{}))
+	}
+	for _, w := range followers {
+		w.waitLines(n)
+		w.stop()
+		<-w.done
+		mustBeRuns(t, w.lines, 1, n)
+	}
+	f.hubs.readings.leave(a, &first)
 }
 
 func TestAFollowerThatIsBehindAtRemoveIsToldOfTheGap(t *testing.T) {
