@@ -2,8 +2,10 @@ package engine
 
 import (
 	"context"
+	"fmt"
 	"io"
 	"strconv"
+	"sync"
 	"testing"
 
 	"github.com/docker/docker/api/types/container"
@@ -39,8 +41,22 @@ func benchLog(b *testing.B) (e *Engine, id string) {
 	return e, made.ID
 }
 
-// BenchmarkLog reads a whole log: through the engine's bare API, and as a
-// follower.
+// followBench follows the log up to its last line.
+func followBench(b *testing.B, e *Engine) {
+	n := 0
+	for chunk, err := range e.FollowLogs(b.Context(), "bench", api.LogsParams{}) {
+		if err != nil {
+			b.Error(err)
+			return
+		}
+		if n += chunk.Count; n == benchLines {
+			return
+		}
+	}
+}
+
+// BenchmarkLog reads a whole log: through the engine's bare API, and as one
+// follower and as many.
 func BenchmarkLog(b *testing.B) {
 	e, id := benchLog(b)
 	b.Run("raw", func(b *testing.B) {
@@ -56,21 +72,19 @@ func BenchmarkLog(b *testing.B) {
 		}
 		b.ReportMetric(float64(b.N)*benchLines/b.Elapsed().Seconds(), "lines/s")
 	})
-	b.Run("follow", func(b *testing.B) {
-		b.ReportAllocs()
-		for b.Loop() {
-			var n int
-			for chunk, err := range e.FollowLogs(b.Context(), "bench", api.LogsParams{}) {
-				if err != nil {
-					b.Fatal(err)
+	for _, followers := range []int{1, 100} {
+		b.Run(fmt.Sprintf("follow/%d", followers), func(b *testing.B) {
+			b.ReportAllocs()
+			for b.Loop() {
+				var all sync.WaitGroup
+				for range followers {
+					all.Go(func() { followBench(b, e) })
 				}
-				if n += chunk.Count; n == benchLines {
-					break
-				}
+				all.Wait()
 			}
-		}
-		b.ReportMetric(float64(b.N)*benchLines/b.Elapsed().Seconds(), "lines/s")
-	})
+			b.ReportMetric(float64(b.N)*float64(followers)*benchLines/b.Elapsed().Seconds(), "lines/s")
+		})
+	}
 	b.Run("tail", func(b *testing.B) {
 		for b.Loop() {
 			if _, err := e.Logs(b.Context(), "bench", api.LogsParams{Tail: api.TailLines(100)}); err != nil {

@@ -46,7 +46,7 @@ func (e *Engine) openLog(ctx context.Context, id string, o logOptions) (*logRead
 		cancel()
 		return nil, err
 	}
-	body = &logBody{ReadCloser: body, idle: o.idle, cancel: cancel, follow: o.follow}
+	body = &logBody{ReadCloser: body, idle: o.idle, cancel: cancel}
 	return &logReader{newDemuxer(body), body}, nil
 }
 
@@ -68,35 +68,17 @@ func engineTime(nanos int64) string {
 	return fmt.Sprintf("%d.%09d", nanos/int64(time.Second), nanos%int64(time.Second))
 }
 
-// The engine writes each line by itself, and one who reads as fast as it writes
-// is woken for each. What lies in the log already can wait: after a read that came
-// too early the reader lets lines gather for a moment.
-const (
-	readPause  = 150 * time.Microsecond
-	pauseBelow = 4 << 10  // bytes that a read gives
-	pauseAfter = 64 << 10 // bytes of the answer: a short one is read at once
-)
-
 type logBody struct {
 	io.ReadCloser
 	idle   func()
 	cancel context.CancelFunc
-	follow bool
-	size   int  // bytes that were read
-	early  bool // the last read was
 }
 
 func (b *logBody) Read(p []byte) (int, error) {
 	if b.idle != nil {
 		b.idle()
 	}
-	if b.early {
-		time.Sleep(readPause)
-	}
-	n, err := b.ReadCloser.Read(p)
-	b.size += n
-	b.early = !b.follow && n < pauseBelow && b.size > pauseAfter
-	return n, err
+	return b.ReadCloser.Read(p)
 }
 
 func (b *logBody) Close() error {
