@@ -285,7 +285,7 @@ func TestFollowersThatBeginTogetherShareAReading(t *testing.T) {
 	const n = 20000
 	c := f.writer("app", "", "lines", "-n", fmt.Sprint(n), "-stream", "both", "-then", "wait")
 	f.tail(f.Engine, c.Name, api.LogsParams{}).waitLines(n)
-	h := f.hub(c.Name, c.ID)
+	h := f.hub(c.Name, logPart{logQuery: &logQuery{id: c.ID}})
 	defer h.leave()
 	var first, second taker
 	a := f.hubs.readings.join(h, position{}, &first)

@@ -3,6 +3,7 @@ package engine
 import (
 	"encoding/json"
 	"reflect"
+	"regexp"
 	"slices"
 	"testing"
 	"time"
@@ -11,6 +12,7 @@ import (
 
 	"github.com/dockwire/dockwire/client/api"
 	"github.com/dockwire/dockwire/engine/enginetest"
+	"github.com/dockwire/dockwire/engine/enginetest/faults"
 )
 
 // listed gives what List answers.
@@ -38,7 +40,7 @@ func TestItIsReadyBeforeItHasLookedAtAnyContainer(t *testing.T) {
 	}
 	cfg := f.cfg
 	cfg.Host = proxy.Socket()
-	proxy.Ignore("/containers/" + one.ID + "/json")
+	proxy.Inject(0, faults.Rule{Match: regexp.MustCompile("/containers/" + one.ID + "/json"), Delay: time.Hour}) // it waits in vain
 	e := f.run(cfg)
 	waitFor(t, e, 10*time.Second, "the connect", e.Up)
 	for i, name := range names {

@@ -120,7 +120,7 @@ func TestAnUpdateWhoseConnectionIsLostIsFinishedOrUndoneOnceItIsBack(t *testing.
 				if told := changes(); slices.ContainsFunc(told, func(c api.Container) bool { return c.State == api.StateRemoved }) {
 					t.Errorf("after %s those who follow the list are told %+v", c.request, told)
 				}
-				c.proxy.RefuseAt(0, false, nil)
+				c.proxy.Inject(0)
 				f.mustHaveSettled(c.behind, name, c)
 				c.stop()
 			}

@@ -1,29 +1,33 @@
 package enginetest
 
 import (
-	"bytes"
+	"context"
+	"io"
+	"log"
 	"net"
+	"net/http"
 	"os"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"sync"
 	"testing"
+
+	"github.com/dockwire/dockwire/engine/enginetest/faults"
 )
 
-// Proxy is a Unix socket before the engine's, on which a test can cut what goes
-// through and refuse what comes.
+// Proxy is a Unix socket before the engine's. A test can cut what goes through
+// it, refuse what comes, and with Inject do as it likes with single requests.
 type Proxy struct {
-	socket, engine string
-	running        sync.WaitGroup
+	*faults.Proxy
+
+	socket  string
+	running sync.WaitGroup
 
 	mu       sync.Mutex // guards what follows
 	listener net.Listener
-	conns    map[net.Conn]bool // both ends of all that goes through
+	conns    map[*proxyConn]bool // all that there are
 	mode     mode
-	unheard  string       // requests that hold this are not passed on; "" for none
-	changes  int          // requests that change something until one is cut off; 0 for never
-	answered bool         // it is cut off once the engine has answered it
-	reached  func(string) // is told which it was
 }
 
 type mode int
@@ -38,15 +42,26 @@ const (
 // DOCKER_HOST. It is gone when the test ends.
 func NewProxy(t testing.TB) *Proxy {
 	t.Helper()
+	return NewProxyOf(t, Client(t).DaemonHost())
+}
+
+// NewProxyOf gives a Proxy before the engine at the address, such as
+// unix:///PATH, which need not be up yet. It is gone when the test ends.
+func NewProxyOf(t testing.TB, engine string) *Proxy {
+	t.Helper()
 	dir, err := os.MkdirTemp("", "proxy") // t.TempDir can be longer than a socket's path may be
 	if err != nil {
 		t.Fatal(err)
 	}
-	host := Client(t).DaemonHost()
-	p := &Proxy{socket: filepath.Join(dir, "engine.sock"), engine: host, conns: map[net.Conn]bool{}}
+	network, address, _ := strings.Cut(engine, "://")
+	p := &Proxy{socket: filepath.Join(dir, "engine.sock"), conns: map[*proxyConn]bool{}}
+	p.Proxy = faults.New(func(ctx context.Context) (net.Conn, error) {
+		return new(net.Dialer).DialContext(ctx, network, address)
+	})
 	t.Cleanup(func() {
 		p.Refuse()
 		p.running.Wait()
+		p.Proxy.Close()
 		os.RemoveAll(dir)
 	})
 	p.Restore()
@@ -61,7 +76,7 @@ func (p *Proxy) Cut() {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	for conn := range p.conns {
-		conn.Close()
+		conn.UnixConn.Close()
 	}
 }
 
@@ -85,28 +100,25 @@ func (p *Proxy) Silence() { p.set(silent) }
 // them.
 func (p *Proxy) CutRequests() { p.set(cutting) }
 
+// changing matches the requests that change something.
+var changing = regexp.MustCompile("^(POST|DELETE) ")
+
 // RefuseAt refuses, as Refuse does, when the n-th request from now on comes that
 // changes something: before the engine gets it, or when it has answered it. Then
-// reached is told which request it was. With 0 it does not any more.
+// reached is told which request it was.
 func (p *Proxy) RefuseAt(n int, answered bool, reached func(request string)) {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	p.changes, p.answered, p.reached = n, answered, reached
-}
-
-// isCutOff says whether what was read is the request that RefuseAt waits for.
-func (p *Proxy) isCutOff(read []byte) (request string, cut bool) {
-	line, _, _ := strings.Cut(string(read[:min(len(read), 1024)]), " HTTP/1.1\r\n")
-	if !strings.HasPrefix(line, "POST ") && !strings.HasPrefix(line, "DELETE ") {
-		return "", false
+	var request string
+	refuse := func() {
+		reached(request)
+		p.Refuse()
 	}
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	if p.changes == 0 {
-		return "", false
+	rule := faults.Rule{Match: changing, Skip: n - 1, Times: 1, Hit: func(name string) { request = name }}
+	if answered {
+		rule.After, rule.Cut = refuse, true
+	} else {
+		rule.Before, rule.Lose = refuse, true
 	}
-	p.changes--
-	return line, p.changes == 0
+	p.Inject(0, rule)
 }
 
 func (p *Proxy) set(m mode) {
@@ -115,32 +127,19 @@ func (p *Proxy) set(m mode) {
 	p.mode = m
 }
 
-// Ignore has requests that hold the text wait for an answer in vain, until
-// Restore, which cuts everything.
-func (p *Proxy) Ignore(text string) {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	p.unheard = text
-}
-
-func (p *Proxy) ignores(request []byte) bool {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	return p.unheard != "" && bytes.Contains(request, []byte(p.unheard))
-}
-
-// Restore ends Refuse, Silence, CutRequests and Ignore.
+// Restore ends Refuse, Silence and CutRequests.
 func (p *Proxy) Restore() {
 	p.mu.Lock()
-	wasSilent := p.mode == silent || p.unheard != ""
-	p.mode, p.unheard = passing, ""
+	wasSilent := p.mode == silent
+	p.mode = passing
 	if p.listener == nil {
 		listener, err := net.Listen("unix", p.socket)
 		if err != nil {
 			panic(err) // the directory is our own: the test cannot go on
 		}
 		p.listener = listener
-		p.running.Go(func() { p.accept(listener) })
+		server := &http.Server{Handler: p, ErrorLog: log.New(io.Discard, "", 0)}
+		p.running.Go(func() { server.Serve(&proxyListener{listener, p}) })
 	}
 	p.mu.Unlock()
 	if wasSilent {
@@ -148,103 +147,64 @@ func (p *Proxy) Restore() {
 	}
 }
 
-func (p *Proxy) accept(listener net.Listener) {
-	for {
-		conn, err := listener.Accept()
-		if err != nil {
-			return
-		}
-		p.running.Go(func() { p.join(conn) })
-	}
+// proxyListener takes the connections of clients.
+type proxyListener struct {
+	net.Listener
+	proxy *Proxy
 }
 
-func (p *Proxy) join(conn net.Conn) {
-	network, address, _ := strings.Cut(p.engine, "://")
-	engine, err := net.Dial(network, address)
+func (l *proxyListener) Accept() (net.Conn, error) {
+	conn, err := l.Listener.Accept()
 	if err != nil {
-		conn.Close()
-		return
+		return nil, err
 	}
-	defer p.drop(conn, engine)
-	if !p.keep(conn, engine) {
-		return
+	c := &proxyConn{conn.(*net.UnixConn), l.proxy}
+	l.proxy.mu.Lock()
+	defer l.proxy.mu.Unlock()
+	l.proxy.conns[c] = true
+	l.proxy.running.Add(1)
+	if l.proxy.listener == nil { // it came while Refuse was called
+		c.UnixConn.Close()
 	}
-	last := make(chan string, 1) // the request whose answer is not to come through
-	var up sync.WaitGroup
-	up.Go(func() { p.pump(engine, conn, func(read []byte) bool { return p.passRequest(read, last) }) })
-	p.pump(conn, engine, func([]byte) bool { return p.passAnswer(last) })
-	up.Wait()
+	return c, nil
 }
 
-// passRequest says whether what was read of a request may go to the engine.
-func (p *Proxy) passRequest(read []byte, last chan<- string) bool {
-	if p.modeNow() == cutting {
-		return false
-	}
-	request, cut := p.isCutOff(read)
-	switch {
-	case !cut:
-		return true
-	case p.answered:
-		last <- request
-		return true
-	}
-	p.reached(request)
-	p.Refuse()
-	return false
+// proxyConn is a client's connection, on which the proxy's mode counts.
+type proxyConn struct {
+	*net.UnixConn
+	proxy *Proxy
 }
 
-func (p *Proxy) passAnswer(last <-chan string) bool {
-	select {
-	case request := <-last:
-		p.reached(request)
-		p.Refuse()
-		return false
-	default:
-		return true
-	}
-}
-
-// pump carries bytes until one end closes, then half-closes the other: streams
-// that were hijacked end one direction at a time. What may not pass closes both.
-func (p *Proxy) pump(to, from net.Conn, pass func(read []byte) bool) {
-	buf := make([]byte, 64<<10)
+func (c *proxyConn) Read(buf []byte) (int, error) {
 	for {
-		n, err := from.Read(buf)
-		if n > 0 && !pass(buf[:n]) {
-			from.Close()
-			break
+		n, err := c.UnixConn.Read(buf)
+		switch mode := c.proxy.modeNow(); {
+		case err != nil:
+			return n, err
+		case mode == cutting:
+			c.UnixConn.Close()
+			return 0, net.ErrClosed
+		case mode == passing:
+			return n, nil
 		}
-		if n > 0 && p.modeNow() != silent && !p.ignores(buf[:n]) {
-			if _, err := to.Write(buf[:n]); err != nil {
-				break
-			}
-		}
-		if err != nil {
-			break
-		}
-	}
-	if half, ok := to.(interface{ CloseWrite() error }); ok {
-		half.CloseWrite()
 	}
 }
 
-func (p *Proxy) keep(conns ...net.Conn) bool {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	for _, conn := range conns {
-		p.conns[conn] = true
+func (c *proxyConn) Write(buf []byte) (int, error) {
+	if c.proxy.modeNow() == silent {
+		return len(buf), nil
 	}
-	return p.listener != nil
+	return c.UnixConn.Write(buf)
 }
 
-func (p *Proxy) drop(conns ...net.Conn) {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	for _, conn := range conns {
-		conn.Close()
-		delete(p.conns, conn)
+func (c *proxyConn) Close() error {
+	c.proxy.mu.Lock()
+	defer c.proxy.mu.Unlock()
+	if c.proxy.conns[c] {
+		delete(c.proxy.conns, c)
+		c.proxy.running.Done()
 	}
+	return c.UnixConn.Close()
 }
 
 func (p *Proxy) modeNow() mode {
