@@ -3,6 +3,7 @@ package engine
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"slices"
 	"time"
 
@@ -93,7 +94,8 @@ const changeTimeout = time.Minute
 
 // change does what do says to the container called name, one change of it at a
 // time. Before do has begun, ctx takes it out of the queue; then it goes on to
-// its end. An engine that is away or silent is noticed before anything is done.
+// its end, unless the engine falls silent. One that is away or silent is noticed
+// before anything is done.
 func (e *Engine) change(ctx context.Context, name string, longer time.Duration, do func(context.Context) error) error {
 	return e.changeThing(ctx, kindContainer, name, longer, do)
 }
@@ -108,10 +110,12 @@ func (e *Engine) changeThing(ctx context.Context, kind, name string, longer time
 	if err := e.alive(ctx); err != nil {
 		return err
 	}
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), changeTimeout+longer)
+	ctx, cancel := e.untilSilent(context.WithoutCancel(ctx))
 	defer cancel()
-	err = do(ctx)
-	if err != nil && ctx.Err() != nil {
+	bounded, cancel := context.WithTimeout(ctx, changeTimeout+longer)
+	defer cancel()
+	err = causeOf(ctx, do(bounded))
+	if err != nil && bounded.Err() != nil && !errors.Is(err, errSilent) {
 		return unavailable(err, api.OutcomeUnknown, "the engine did not finish within %v what was to be done to the %s %s", changeTimeout+longer, kind, name)
 	}
 	return err

@@ -3,6 +3,7 @@ package engine
 import (
 	"cmp"
 	"context"
+	"errors"
 	"maps"
 	"strconv"
 	"strings"
@@ -110,7 +111,7 @@ func (e *Engine) create(ctx context.Context, s spec, volumes []volume) (c api.Co
 	defer release()
 	var undo undoing
 	defer func() {
-		if err != nil {
+		if err != nil && !errors.Is(context.Cause(ctx), errSilent) { // else it is done at the next connect
 			undo.run(ctx, e.log)
 		}
 	}()

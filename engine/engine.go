@@ -75,6 +75,7 @@ type Engine struct {
 	samplers  shared[sampler]                   // readers of usage that is watched
 	lingering lingering                         // those of them that nobody watches any more
 	firewall  *firewall.Firewall                // what cuts the bridges off from this host
+	silence   silence                           // tells when the engine falls silent
 	away      atomic.Pointer[Error]             // why the engine was away, the last time that it was
 	info      atomic.Pointer[dockersystem.Info] // what the engine said of itself at the last connect
 

@@ -31,9 +31,9 @@ type logReader struct {
 }
 
 // openLog asks the engine for the log of a container. Cancelling ctx ends the
-// answer.
+// answer, and so does an engine that falls silent.
 func (e *Engine) openLog(ctx context.Context, id string, o logOptions) (*logReader, error) {
-	ctx, cancel := context.WithCancel(ctx)
+	ctx, cancel := e.untilSilent(ctx)
 	tooLate := time.AfterFunc(readTimeout, cancel)
 	body, err := e.cli.ContainerLogs(ctx, id, o.query())
 	if !tooLate.Stop() {
@@ -46,7 +46,7 @@ func (e *Engine) openLog(ctx context.Context, id string, o logOptions) (*logRead
 		cancel()
 		return nil, err
 	}
-	body = &logBody{ReadCloser: body, idle: o.idle, cancel: cancel}
+	body = &logBody{ReadCloser: body, ctx: ctx, idle: o.idle, cancel: cancel}
 	return &logReader{newDemuxer(body), body}, nil
 }
 
@@ -70,6 +70,7 @@ func engineTime(nanos int64) string {
 
 type logBody struct {
 	io.ReadCloser
+	ctx    context.Context
 	idle   func()
 	cancel context.CancelFunc
 }
@@ -78,7 +79,8 @@ func (b *logBody) Read(p []byte) (int, error) {
 	if b.idle != nil {
 		b.idle()
 	}
-	return b.ReadCloser.Read(p)
+	n, err := b.ReadCloser.Read(p)
+	return n, causeOf(b.ctx, err)
 }
 
 func (b *logBody) Close() error {

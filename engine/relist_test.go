@@ -59,7 +59,8 @@ func TestItIsReadyBeforeItHasLookedAtAnyContainer(t *testing.T) {
 	if changes, _, _ := e.Changes(0); slices.ContainsFunc(changes, func(c api.Container) bool { return c.Name == names[0] }) {
 		t.Error("a container is told of that nobody has looked at")
 	}
-	proxy.Restore()
+	proxy.Inject(0)
+	proxy.Cut()
 	waitFor(t, e, 10*time.Second, "the return", func() bool { r, _ := e.state.get(names[0]); return r.version > 0 })
 	all, err := e.Containers(t.Context())
 	if err != nil || !reflect.DeepEqual(all, listed(t, e, nil)) || len(all) != 300 {

@@ -3,6 +3,7 @@ package engine
 import (
 	"context"
 	"errors"
+	"sync"
 	"time"
 
 	"github.com/docker/docker/api/types/container"
@@ -68,8 +69,21 @@ func pause(ctx context.Context, d time.Duration) {
 // follow keeps the state over one connection, until it is lost. It is connected
 // once the state was read.
 func (e *Engine) follow(ctx context.Context) (connected bool, err error) {
-	ctx, cancel := context.WithCancel(ctx)
-	defer cancel()
+	ctx, fail := context.WithCancelCause(ctx)
+	var pulse sync.WaitGroup
+	defer pulse.Wait()
+	defer fail(nil)
+	pulse.Go(func() { e.feelPulse(ctx, fail) })
+	connected, err = e.keep(ctx, func() { fail(nil) })
+	var silent *Error
+	if errors.As(context.Cause(ctx), &silent) {
+		err = silent
+	}
+	return connected, err
+}
+
+// keep is follow, until ctx ends; cancel ends it.
+func (e *Engine) keep(ctx context.Context, cancel context.CancelFunc) (connected bool, err error) {
 	messages, errs, err := e.subscribe(ctx, cancel)
 	if err != nil {
 		return false, err

@@ -158,6 +158,44 @@ func TestAnEngineThatIsSilentIsUnavailableInTwoSeconds(t *testing.T) {
 	}
 }
 
+// An engine that hangs leaves all connections as they are.
+func TestWhoWaitsForTheEngineLearnsThatItFellSilent(t *testing.T) {
+	proxy := enginetest.NewProxy(t)
+	f := setUp(t, func(cfg *Config) { cfg.Host = proxy.Socket() })
+	c := f.writer("web", "", "lines", "-every", "20ms")
+	log := f.tail(f.Engine, c.Name, api.LogsParams{})
+	log.waitLines(1)
+	next := f.updates(c.Name)
+	if update, err, _ := next(); err != nil || update.State != "" {
+		t.Fatalf("the first update is %+v (%v)", update, err)
+	}
+	_, err := f.changeState(t.Context(), c.Name, func(ctx context.Context, r *record) error {
+		proxy.Silence()
+		_, err := f.cli.ContainerInspect(ctx, r.ID)
+		return f.wrapMutation(err, kindContainer, r.Name, "%s could not be changed", r.Name)
+	})
+	if known := wantClass(t, err, Unavailable, "does not answer any more"); known.Data.Outcome != api.OutcomeUnknown {
+		t.Errorf("the outcome is %q", known.Data.Outcome)
+	}
+	log.wait("the log's pause", func() bool { return slices.Equal(log.states, []string{api.StreamPaused}) })
+	await := func(state string) {
+		t.Helper()
+		for {
+			if update, err, more := next(); err != nil || !more || update.State != "" {
+				if update.State != state {
+					t.Errorf("the usage says %q (%v), want %q", update.State, err, state)
+				}
+				return
+			}
+		}
+	}
+	await(api.StreamPaused)
+	proxy.Restore()
+	await(api.StreamResumed)
+	log.wait("the log's return", func() bool { return slices.Equal(log.states, []string{api.StreamPaused, api.StreamResumed}) })
+	f.until("the return", f.Up)
+}
+
 func TestAnEngineThatIsNotThereIsToldApart(t *testing.T) {
 	dir := t.TempDir()
 	for socket, want := range map[string]string{

@@ -113,7 +113,7 @@ const longestSilence = 5 * time.Second
 // read takes the samples of one answer of the engine, and others of its own next
 // to lone ones.
 func (s *sampler) read(ctx context.Context, backoff *backoff) error {
-	ctx, cancel := context.WithCancel(ctx)
+	ctx, cancel := s.e.untilSilent(ctx)
 	var beside sync.WaitGroup
 	defer beside.Wait()
 	defer cancel()
