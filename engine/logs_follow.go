@@ -99,6 +99,7 @@ func (f *follower) run(ctx context.Context) error {
 				return err
 			}
 			backoff.wait(ctx)
+			f.hub.e.awaitUp(ctx)
 		default:
 			return err
 		}

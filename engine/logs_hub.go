@@ -175,6 +175,7 @@ func (h *hub) run(ctx context.Context, pos position) {
 			h.e.log.Debug("the log is cut off", zap.String("name", h.name), zap.Error(err))
 			h.setPaused(true)
 			backoff.wait(ctx)
+			h.e.awaitUp(ctx)
 		default:
 			h.end(err)
 			return

@@ -174,6 +174,19 @@ func (e *Engine) tidy(ctx context.Context, found []container.Summary) error {
 	return e.removeOrphans(ctx)
 }
 
+// awaitUp waits until the engine answers and the live state is as it said, or
+// ctx ends. Who asks an engine that is being started may get an answer, and none
+// to the next question.
+func (e *Engine) awaitUp(ctx context.Context) {
+	for changed := e.state.next(); !e.state.isUp(); changed = e.state.next() {
+		select {
+		case <-changed:
+		case <-ctx.Done():
+			return
+		}
+	}
+}
+
 // ready waits for the live state to be as the engine is, for as long as a
 // question to the engine may take.
 func (e *Engine) ready(ctx context.Context) error {

@@ -94,6 +94,7 @@ func (s *sampler) sample(ctx context.Context) {
 		case errors.Is(err, io.EOF): // the container is gone, as the next attempt will tell
 		case passing(err):
 			s.update(func(v *samplerView) { v.paused, v.err = true, err })
+			s.e.awaitUp(ctx)
 		default:
 			s.update(func(v *samplerView) { v.ended, v.err = true, err })
 			return

@@ -1,6 +1,7 @@
 package torture
 
 import (
+	"context"
 	"fmt"
 	"os"
 	"os/exec"
@@ -9,6 +10,7 @@ import (
 	"syscall"
 	"testing"
 
+	"github.com/docker/docker/api/types/container"
 	"github.com/docker/docker/client"
 
 	"github.com/dockwire/dockwire/engine/enginetest"
@@ -110,6 +112,20 @@ func (e *engine) terminate() {
 // are taken, and nothing is answered. thaw lets it go on.
 func (e *engine) freeze() { e.signal(syscall.SIGSTOP) }
 func (e *engine) thaw()   { e.signal(syscall.SIGCONT) }
+
+// tell logs which containers there are, if the test has failed.
+func (e *engine) tell() {
+	if !e.t.Failed() {
+		return
+	}
+	containers, err := e.cli.ContainerList(context.Background(), container.ListOptions{All: true})
+	for _, c := range containers {
+		e.t.Logf("the engine has %v: %s, %s", c.Names, c.State, c.Status)
+	}
+	if err != nil {
+		e.t.Log(err)
+	}
+}
 
 // repeated gives the values that are in there more than once.
 func repeated(values []string) []string {

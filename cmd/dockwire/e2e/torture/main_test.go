@@ -17,7 +17,7 @@ const patience = 90 * time.Second
 // amount is how much of everything is done.
 type amount struct {
 	kills     int           // of the daemon
-	outages   int           // of the engine, of each kind
+	outages   int           // of the engine
 	followers int           // of logs, meanwhile
 	apps      int           // that are followed
 	builds    int           // that run meanwhile
@@ -28,8 +28,8 @@ type amount struct {
 }
 
 var (
-	short = amount{kills: 25, outages: 1, followers: 9, apps: 3, builds: 2, history: 400, races: 250, dropping: 20 * time.Second, soak: 30 * time.Second}
-	long  = amount{kills: 500, outages: 5, followers: 50, apps: 10, builds: 5, history: 4000, races: 5000, dropping: 10 * time.Minute, soak: 30 * time.Minute}
+	short = amount{kills: 25, outages: 3, followers: 9, apps: 3, builds: 2, history: 400, races: 250, dropping: 20 * time.Second, soak: 30 * time.Second}
+	long  = amount{kills: 500, outages: 20, followers: 50, apps: 10, builds: 5, history: 4000, races: 5000, dropping: 10 * time.Minute, soak: 30 * time.Minute}
 )
 
 var (
