@@ -51,7 +51,7 @@ type Jobs struct {
 // most limit builds run at once; the others wait in order.
 func Open(dir string, limit int, run Run, log *zap.Logger) (*Jobs, error) {
 	j := &Jobs{dir: dir, limit: limit, run: run, log: log, jobs: map[string]*Job{}, byName: map[string][]*Job{}}
-	kept, err := load(dir)
+	kept, err := load(dir, log)
 	if err != nil {
 		return nil, err
 	}

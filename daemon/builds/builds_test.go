@@ -12,7 +12,9 @@ import (
 	"testing"
 	"time"
 
+	"go.uber.org/zap"
 	"go.uber.org/zap/zaptest"
+	"go.uber.org/zap/zaptest/observer"
 
 	"github.com/dockwire/dockwire/client/api"
 	"github.com/dockwire/dockwire/engine"
@@ -388,5 +390,45 @@ func TestOutputBeyondTheBoundIsLeftOutAndSaidSo(t *testing.T) {
 	}
 	if info, err := os.Stat(filepath.Join(job.output.dir, "output")); err != nil || info.Size() > maxOutput+2<<20 {
 		t.Errorf("%d bytes, %v", info.Size(), err)
+	}
+}
+
+// A record that cannot be read is named and left alone; a build without one was
+// cut off before it began.
+func TestBuildsThatCannotBeReadAreNamed(t *testing.T) {
+	dir := t.TempDir()
+	put := func(id, file, text string) {
+		t.Helper()
+		if err := os.MkdirAll(filepath.Join(dir, "game", id), 0o700); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(filepath.Join(dir, "game", id, file), []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	put("truncated", "record", `{"Version":1,"Info":{"id":"trunc`)
+	put("empty", "record", "")
+	put("newer", "record", `{"Version":2}`)
+	put("another", "record", `{"Version":1,"Info":{"id":"moved"}}`)
+	put("begun", "output", "")
+	core, logged := observer.New(zap.WarnLevel)
+	jobs, err := Open(dir, 1, make(steps).run, zap.New(core))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if all := jobs.List(); len(all) > 0 {
+		t.Errorf("the builds are %+v", all)
+	}
+	for _, id := range []string{"truncated", "empty", "newer", "another"} {
+		path := filepath.Join(dir, "game", id, "record")
+		if _, err := os.Stat(path); err != nil {
+			t.Error(err)
+		}
+		if logged.Filter(func(e observer.LoggedEntry) bool { return strings.Contains(fmt.Sprint(e.ContextMap()), path) }).Len() != 1 {
+			t.Errorf("the log does not name %s once: %v", path, logged.All())
+		}
+	}
+	if _, err := os.Stat(filepath.Join(dir, "game", "begun")); err == nil {
+		t.Error("what a build left that was never begun is still there")
 	}
 }

@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"syscall"
@@ -11,6 +12,7 @@ import (
 
 	"github.com/dockwire/dockwire/client/api"
 	"github.com/dockwire/dockwire/daemon/durable"
+	"go.uber.org/zap"
 )
 
 // record is what is written of a build beside its output.
@@ -41,8 +43,9 @@ func (b *Job) save() error {
 }
 
 // load finds all builds below a directory. One whose record cannot be read is
-// left alone, and left out.
-func load(root string) ([]*Job, error) {
+// left alone and left out, and the log says so; one without a record was never
+// begun, and is removed.
+func load(root string, log *zap.Logger) ([]*Job, error) {
 	if err := os.MkdirAll(root, 0o700); err != nil {
 		return nil, fmt.Errorf("make the directory of the builds: %w", err)
 	}
@@ -52,24 +55,46 @@ func load(root string) ([]*Job, error) {
 	}
 	var jobs []*Job
 	for _, dir := range dirs {
-		if job, err := loadJob(dir); err == nil {
+		switch job, err := loadJob(dir); {
+		case err == nil:
 			jobs = append(jobs, job)
+		case errors.Is(err, errNoRecord):
+			os.RemoveAll(dir)
+		default:
+			log.Warn("a build that was kept cannot be read and is left out: put a copy of its file back, or remove its directory",
+				zap.String("directory", dir), zap.Error(err))
 		}
 	}
 	return jobs, nil
 }
 
+var errNoRecord = errors.New("the build has no record")
+
+func readRecord(dir string) (r record, err error) {
+	path := filepath.Join(dir, "record")
+	data, err := os.ReadFile(path)
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		return r, errNoRecord
+	case err != nil:
+		return r, err
+	}
+	if err := json.Unmarshal(data, &r); err != nil {
+		return r, fmt.Errorf("%s is damaged: %w", path, err)
+	}
+	if r.Version > recordVersion {
+		return r, fmt.Errorf("%s is of version %d, which a newer dockwire wrote", path, r.Version)
+	}
+	if r.Version != recordVersion || r.Info.ID != filepath.Base(dir) {
+		return r, fmt.Errorf("%s is damaged: it is no record of this build", path)
+	}
+	return r, nil
+}
+
 func loadJob(dir string) (*Job, error) {
-	data, err := os.ReadFile(filepath.Join(dir, "record"))
+	r, err := readRecord(dir)
 	if err != nil {
 		return nil, err
-	}
-	var r record
-	if err := json.Unmarshal(data, &r); err != nil {
-		return nil, err
-	}
-	if r.Version != recordVersion {
-		return nil, fmt.Errorf("%s was written by another version", dir)
 	}
 	out, err := openOutput(dir)
 	if err != nil {
