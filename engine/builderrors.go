@@ -33,6 +33,9 @@ func gitError(err error) error {
 		e.Class, e.Data = Invalid, api.ErrorData{Param: "url"}
 	case git.Limit:
 		e.Class, e.Data = TooBusy, api.ErrorData{Limit: "git." + known.Name}
+		if known.Name == "disk" {
+			e.Data.Limit = "disk" // as of any other full disk
+		}
 	case git.File:
 		e.Data.Kind = "dockerfile"
 		if strings.HasSuffix(known.Name, ".dockerignore") {

@@ -1,6 +1,11 @@
 package git
 
-import "fmt"
+import (
+	"errors"
+	"fmt"
+	"regexp"
+	"syscall"
+)
 
 // Kind says what an Error is about.
 type Kind string
@@ -31,6 +36,15 @@ func (e *Error) Error() string { return e.Reason }
 
 // Unwrap gives the cause.
 func (e *Error) Unwrap() error { return e.Err }
+
+// outOfSpace is how git says that a disk is full: in the system's words, or in
+// its own.
+var outOfSpace = regexp.MustCompile(`(?i)no space left on device|out of diskspace`)
+
+func diskFull(err error) bool {
+	var said *gitError
+	return errors.Is(err, syscall.ENOSPC) || errors.Is(err, syscall.EDQUOT) || errors.As(err, &said) && outOfSpace.MatchString(said.words)
+}
 
 func fail(kind Kind, name, format string, args ...any) *Error {
 	return &Error{Kind: kind, Name: name, Reason: fmt.Sprintf(format, args...)}

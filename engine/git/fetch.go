@@ -12,7 +12,6 @@ import (
 	"regexp"
 	"strconv"
 	"strings"
-	"syscall"
 	"time"
 )
 
@@ -155,8 +154,8 @@ func (f *fetch) explain(ctx context.Context, err error, access *access, location
 	if !errors.As(err, &said) {
 		return err
 	}
-	if errors.Is(err, syscall.ENOSPC) || strings.Contains(said.words, "No space left on device") {
-		return &Error{Kind: Limit, Name: "disk", Reason: "the disk for fetched repositories is full", Err: err}
+	if diskFull(err) {
+		return err
 	}
 	answer, isRepository := f.probe(ctx, access, location)
 	var known *Error

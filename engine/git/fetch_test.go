@@ -4,6 +4,7 @@ import (
 	"archive/tar"
 	"bytes"
 	"context"
+	"crypto/rand"
 	"errors"
 	"io"
 	"maps"
@@ -13,6 +14,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"golang.org/x/sys/unix"
 
 	"github.com/dockwire/dockwire/engine/git"
 	"github.com/dockwire/dockwire/engine/git/gittest"
@@ -316,5 +319,28 @@ func TestCleanRemovesOnlyWhatIsOurs(t *testing.T) {
 	entries, _ := os.ReadDir(temp)
 	if len(entries) != 3 || entries[0].Name() != "dw-a-clone-b-clone-123" {
 		t.Errorf("left: %v", entries)
+	}
+}
+
+// What git says of a full disk is no fault of the repository's, and shows
+// nothing of this host.
+func TestAFullDiskIsALimit(t *testing.T) {
+	server := gittest.NewServer(t)
+	repo := server.Repo("large", nil)
+	random := make([]byte, 4<<20)
+	rand.Read(random)
+	repo.Commit(map[string]string{"random": string(random)})
+	c := client(t, server.Host)
+	if err := unix.Mount("tmpfs", c.Temp, "tmpfs", 0, "size=2m"); err != nil {
+		t.Fatalf("the tests take root: %v", err)
+	}
+	t.Cleanup(func() { unix.Unmount(c.Temp, 0) })
+	var said bytes.Buffer
+	err := refused(t, c, git.Request{URL: repo.URL, Ref: "HEAD", Progress: &said})
+	if err.Kind != git.Limit || err.Name != "disk" || strings.Contains(err.Reason+said.String(), c.Temp) {
+		t.Errorf("it is answered with %+v, and git says %s", err, &said)
+	}
+	if left, failed := os.ReadDir(c.Temp); len(left) > 0 || failed != nil {
+		t.Errorf("left behind: %v %v", left, failed)
 	}
 }

@@ -66,6 +66,14 @@ type Request struct {
 // Fetch fetches one commit. The error is an *Error where the request is at
 // fault; when ctx ends it is the cause of that. Close the Snapshot when done.
 func (c *Client) Fetch(ctx context.Context, r Request) (*Snapshot, error) {
+	s, err := c.snapshot(ctx, r)
+	if diskFull(err) {
+		err = &Error{Kind: Limit, Name: "disk", Reason: "the disk that repositories are fetched to is full: make room there and build again", Err: err}
+	}
+	return s, err
+}
+
+func (c *Client) snapshot(ctx context.Context, r Request) (*Snapshot, error) {
 	if c.Temp != "" {
 		if err := os.MkdirAll(c.Temp, 0o700); err != nil {
 			return nil, err

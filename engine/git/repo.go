@@ -112,11 +112,12 @@ func (r *repo) run(ctx context.Context, stdout io.Writer, args ...string) error 
 // killed, and the error is the cause.
 func (r *repo) do(ctx context.Context, c command) error {
 	said := &tail{}
+	hide := func(text string) string { return strings.ReplaceAll(c.hide(text), r.dir+"/", "") }
 	cmd := exec.CommandContext(ctx, "git", c.arguments(r.dir)...)
 	cmd.Dir, cmd.Env = r.dir, r.environment()
 	cmd.Stdout, cmd.Stderr = c.stdout, said
 	if c.progress != nil {
-		shown := lines.NewWriter(func(text string) { _, _ = io.WriteString(c.progress, c.hide(text)+"\n") })
+		shown := lines.NewWriter(func(text string) { _, _ = io.WriteString(c.progress, hide(text)+"\n") })
 		defer shown.Flush()
 		cmd.Stderr = io.MultiWriter(said, shown)
 	}
@@ -142,7 +143,7 @@ func (r *repo) do(ctx context.Context, c command) error {
 	}
 	var exit *exec.ExitError
 	r.doubtful = r.doubtful || errors.As(err, &exit) && exit.Exited()
-	return &gitError{command: c.args[0], words: c.hide(said.words()), err: err}
+	return &gitError{command: c.args[0], words: hide(said.words()), err: err}
 }
 
 func (c command) arguments(dir string) []string {
