@@ -14,6 +14,7 @@ DESTDIR     ?=
 # The modules of their own that hold tests, so that dockwire needs nothing of
 # what those need.
 MODULES := daemon/console/browsertest daemon/ingress/tlstest
+TORTURE := cmd/dockwire/e2e/torture
 
 export PATH := $(CURDIR)/.cache/bin:$(PATH)
 
@@ -65,13 +66,18 @@ tools: ## Install what the tests and benchmarks call, where it is missing
 .PHONY: test
 test: tools engine ## Run all tests, on real containers
 	CGO_ENABLED=1 go test -race -shuffle=on ./...
-	for module in $(MODULES); do (cd $$module && CGO_ENABLED=1 go test -race -shuffle=on ./...); done
+	for module in $(MODULES); do (cd $$module && CGO_ENABLED=1 go test -race -shuffle=on -timeout 20m ./...); done
+	cd $(TORTURE) && go test -shuffle=on ./...
 
 .PHONY: test-current
 test-current: tools ## Run all tests on a current engine, compiled for it
 	.ci/setup current
-	for module in . $(MODULES); do (cd $$module && go mod download); done
+	for module in . $(MODULES) $(TORTURE); do (cd $$module && go mod download); done
 	.ci/with-current $(MAKE) test
+
+.PHONY: torture
+torture: tools ## Run the fault tests in their long form: hours
+	cd $(TORTURE) && go test -v -timeout 0 ./... -form long
 
 .PHONY: lint
 lint: ## Check format, go vet and staticcheck
@@ -79,7 +85,7 @@ lint: ## Check format, go vet and staticcheck
 	if [ -n "$$unformatted" ]; then echo "gofmt these:"; echo "$$unformatted"; exit 1; fi
 	go vet ./...
 	go run $(STATICCHECK) ./...
-	for module in $(MODULES); do (cd $$module && go vet ./... && go run $(STATICCHECK) ./...); done
+	for module in $(MODULES) $(TORTURE); do (cd $$module && go vet ./... && go run $(STATICCHECK) ./...); done
 
 .PHONY: vuln
 vuln: ## Look for known vulnerabilities; takes the network

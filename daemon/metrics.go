@@ -5,6 +5,7 @@ import (
 	"io"
 	"maps"
 	"net/http"
+	"runtime"
 	"slices"
 
 	"github.com/dockwire/dockwire/client/api"
@@ -28,6 +29,8 @@ func (d *Daemon) writeMetrics(w io.Writer, caller access.Caller) {
 	gauge(w, "dockwire_calls", "Calls that run, streams apart.", stats.Calls)
 	gauge(w, "dockwire_streams", "Streams that run.", stats.Streams)
 	gauge(w, "dockwire_queued_bytes", "Bytes that wait to be written to connections.", stats.Queued)
+
+	gauge(w, "go_goroutines", "Goroutines of the daemon.", runtime.NumGoroutine())
 
 	builds := states(api.BuildQueued, api.BuildRunning, api.BuildSucceeded, api.BuildFailed, api.BuildCancelled, api.BuildInterrupted)
 	for _, build := range seen(caller, d.builds.List(), func(b api.BuildInfo) string { return b.Name }) {

@@ -36,8 +36,9 @@ type daemon struct {
 
 	*process // that runs, or ran last
 	log      *logFile
-	address  string // HOST:PORT of its control listener
-	ingress  string // HOST:PORT of its ingress
+	fresh    []string // what runs in one that has done nothing
+	address  string   // HOST:PORT of its control listener
+	ingress  string   // HOST:PORT of its ingress
 }
 
 // process is one that was started.
@@ -88,6 +89,7 @@ func (e *engine) startDaemonIn(dir string, flags ...string) *daemon {
 			e.t.Logf("the end of the daemon's log, without the calls:\n%s", strings.Join(last(60, d.lines(func(line string) bool { return !strings.Contains(line, `"audit"`) })), ""))
 		}
 	})
+	d.fresh = freshGoroutines(d)
 	d.start()
 	e.t.Cleanup(func() { d.leaveNothing() })
 	return d
@@ -205,8 +207,8 @@ func (d *daemon) run(args ...string) (string, error) {
 }
 
 // leaveNothing removes all containers and images by the daemon's own methods,
-// sees that it has come to rest, ends it, and asks the engine whether anything
-// is left.
+// sees that it has come to rest, ends it in order, and asks the engine whether
+// anything is left.
 func (d *daemon) leaveNothing() {
 	d.t.Helper()
 	ctx, cancel := context.WithTimeout(context.Background(), patience)
@@ -218,6 +220,8 @@ func (d *daemon) leaveNothing() {
 	if err != nil {
 		d.t.Errorf("what was made cannot be removed: %v", err)
 	}
+	d.atRest()
+	d.start()
 	d.terminate()
 	eventually(d.t, patience, func() error {
 		if left := processes(d.dir); len(left) > 0 {
@@ -285,6 +289,12 @@ func (l *logFile) Write(data []byte) (int, error) {
 		}
 		l.line = l.line[advance:]
 	}
+}
+
+func (l *logFile) forget() {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.text.Reset()
 }
 
 func (l *logFile) String() string {

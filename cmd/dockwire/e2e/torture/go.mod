@@ -3,6 +3,7 @@ module github.com/dockwire/dockwire/cmd/dockwire/e2e/torture
 go 1.26.0
 
 require (
+	github.com/anishathalye/porcupine v1.3.1
 	github.com/docker/docker v28.5.2+incompatible
 	github.com/dockwire/dockwire v0.0.0
 	golang.org/x/sys v0.49.0
