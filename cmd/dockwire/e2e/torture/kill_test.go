@@ -137,9 +137,16 @@ func (s *slaughter) killAt(o operation, at int, answered bool) (hit bool) {
 	return hit
 }
 
-// tidyUp removes what the operation has made, which nothing may prevent, and
-// sees that nothing of it is left.
+// tidyUp removes what the operation has made, and sees that nothing of it is
+// left.
 func (s *slaughter) tidyUp() {
+	s.Helper()
+	s.removeIt()
+	s.nothingLeft()
+}
+
+// removeIt removes what has the name at hand, which nothing may prevent.
+func (s *slaughter) removeIt() {
 	s.Helper()
 	c := s.client()
 	defer c.Close()
@@ -151,8 +158,12 @@ func (s *slaughter) tidyUp() {
 			must[api.Image](s)(c.RemoveImage(s.Context(), s.name))
 		}
 	}
+}
+
+func (s *slaughter) nothingLeft() {
+	s.Helper()
 	if left := s.labelled(); len(left.volumes)+len(left.containers)+len(left.networks) > 0 {
-		s.Errorf("of %s is left: %+v", s.name, left)
+		s.Errorf("after %s is left: %+v", s.name, left)
 	}
 }
 

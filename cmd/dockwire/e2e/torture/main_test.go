@@ -16,20 +16,21 @@ const patience = 90 * time.Second
 
 // amount is how much of everything is done.
 type amount struct {
-	kills     int           // of the daemon
-	outages   int           // of the engine
-	followers int           // of logs, meanwhile
-	apps      int           // that are followed
-	builds    int           // that run meanwhile
-	history   int           // calls that are checked for linearizability
-	races     int           // creates and removes in races
-	dropping  time.Duration // of events
-	soak      time.Duration // of work
+	kills       int           // of the daemon
+	outages     int           // of the engine
+	followers   int           // of logs, meanwhile
+	apps        int           // that are followed
+	builds      int           // that run meanwhile
+	history     int           // calls that are checked for linearizability
+	races       int           // creates and removes in races
+	misbehaving int           // calls under an engine that misbehaves
+	dropping    time.Duration // of events
+	soak        time.Duration // of work
 }
 
 var (
-	short = amount{kills: 25, outages: 3, followers: 9, apps: 3, builds: 2, history: 400, races: 250, dropping: 20 * time.Second, soak: 30 * time.Second}
-	long  = amount{kills: 500, outages: 20, followers: 50, apps: 10, builds: 5, history: 4000, races: 5000, dropping: 10 * time.Minute, soak: 30 * time.Minute}
+	short = amount{kills: 25, outages: 2, followers: 9, apps: 3, builds: 2, history: 256, races: 160, misbehaving: 96, dropping: 20 * time.Second, soak: 20 * time.Second}
+	long  = amount{kills: 500, outages: 20, followers: 50, apps: 10, builds: 5, history: 4000, races: 5000, misbehaving: 3000, dropping: 10 * time.Minute, soak: 30 * time.Minute}
 )
 
 var (
