@@ -102,6 +102,9 @@ func (e *Engine) change(ctx context.Context, name string, longer time.Duration, 
 
 // changeThing is change for a thing of any kind.
 func (e *Engine) changeThing(ctx context.Context, kind, name string, longer time.Duration, do func(context.Context) error) error {
+	if err := e.ready(ctx); err != nil { // without one waiting for another
+		return err
+	}
 	unlock, err := e.mutating.lock(ctx, kind+" "+name)
 	if err != nil {
 		return err

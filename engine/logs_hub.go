@@ -189,13 +189,23 @@ func (h *hub) read(ctx context.Context, pos *position, backoff *backoff) error {
 	whole := ctx
 	ctx, cut := context.WithCancel(ctx)
 	defer cut()
-	h.setCut(cut)
-	defer h.setCut(nil)
+	err := h.readAnswer(ctx, cut, pos, backoff)
+	if ctx.Err() != nil && whole.Err() == nil {
+		return errRotated // watch has cut it
+	}
+	return err
+}
+
+// readAnswer is read, which cut ends; not before the answer has got to pos, which
+// takes its time.
+func (h *hub) readAnswer(ctx context.Context, cut context.CancelFunc, pos *position, backoff *backoff) error {
 	r, gap, err := h.e.openLogAfter(ctx, h.id, *pos, logOptions{follow: true, idle: h.announce})
 	if err != nil {
 		return err
 	}
 	defer r.Close()
+	h.setCut(cut)
+	defer h.setCut(nil)
 	h.setPaused(false)
 	for watch := (rotationWatch{}); ; {
 		line, err := r.next()
@@ -204,9 +214,6 @@ func (h *hub) read(ctx context.Context, pos *position, backoff *backoff) error {
 		}
 		if err != nil {
 			h.announce()
-			if ctx.Err() != nil && whole.Err() == nil {
-				return errRotated // watch has cut it
-			}
 			return err
 		}
 		backoff.reset()

@@ -44,7 +44,7 @@ func (e *Engine) openLog(ctx context.Context, id string, o logOptions) (*logRead
 	}
 	if err != nil {
 		cancel()
-		return nil, err
+		return nil, causeOf(ctx, err)
 	}
 	body = &logBody{ReadCloser: body, ctx: ctx, idle: o.idle, cancel: cancel}
 	return &logReader{newDemuxer(body), body}, nil

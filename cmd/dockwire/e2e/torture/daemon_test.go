@@ -83,7 +83,7 @@ func (e *engine) startDaemonIn(dir string, flags ...string) *daemon {
 	d := &daemon{t: e.t, dir: dir, host: e.proxy.Socket(), flags: flags, log: &logFile{}}
 	e.t.Cleanup(func() {
 		if e.t.Failed() {
-			e.t.Logf("the end of the daemon's log, without the calls:\n%s", strings.Join(last(60, d.lines(func(line string) bool { return !strings.Contains(line, `"audit"`) })), ""))
+			e.t.Logf("the end of the daemon's log, without the calls:\n%s", strings.Join(last(60, d.lines(func(line string) bool { return line[0] == '{' && !strings.Contains(line, `"audit"`) })), ""))
 		}
 	})
 	d.fresh = freshGoroutines(d)
