@@ -91,6 +91,12 @@ func (f *follower) run(ctx context.Context) error {
 			if err := f.live(ctx, was); !errors.Is(err, errBehind) {
 				return err
 			}
+			if f.hub.isPaused() { // it was waited for, and the engine went away
+				if err := f.tell(true); err != nil {
+					return err
+				}
+				f.hub.e.awaitUp(ctx)
+			}
 		case errors.Is(err, errBehind):
 		case gone(err):
 			return f.lose(behind)

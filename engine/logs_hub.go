@@ -116,7 +116,14 @@ func (h *hub) find(was note, m mark) (i int64, ok, wait bool) {
 		return h.ring.end(), true, false
 	}
 	i, ok, gap := h.ring.after(m, was.end)
-	return i, ok, !ok && !gap && there && !h.ended
+	return i, ok, !ok && !gap && there && !h.ended && !h.paused
+}
+
+// isPaused says whether the engine is away.
+func (h *hub) isPaused() bool {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return h.paused
 }
 
 // hubView is what a follower sees of a hub.

@@ -40,6 +40,7 @@ func (s *storm) follow(name string) *follower {
 		for out, err := range c.FollowLogs(ctx, name, api.LogsParams{}) {
 			f.take(out, err)
 		}
+		f.end()
 	}()
 	s.Cleanup(func() {
 		cancel()
@@ -58,7 +59,16 @@ func (f *follower) take(out api.Output, err error) {
 		f.told = append(f.told, out.State)
 	}
 	f.gap = f.gap || out.Gap
-	f.ended, f.err = err != nil, err
+	f.err = err
+	close(f.changed)
+	f.changed = make(chan struct{})
+}
+
+// end notes that nothing more comes.
+func (f *follower) end() {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.ended = true
 	close(f.changed)
 	f.changed = make(chan struct{})
 }
