@@ -107,11 +107,11 @@ func (s *storm) pass(o outage) {
 		f.awaitState(api.StreamPaused)
 	}
 	s.measure("until all streams said paused", time.Since(began), allowedNotice)
-	s.whileAway()
 	if o.breaks {
 		s.awaitBuilds(builds)
 		s.measure("until all builds had ended", time.Since(began), allowedNotice)
 	}
+	s.whileAway()
 
 	o.ends(s.engine)
 	back := time.Now()
