@@ -17,10 +17,10 @@ var examples = map[string][]examplePair{
 		param("name", "shop"), param("url", "https://git.example.com/shop.git"))},
 	"builds": {pair("list the builds", []api.BuildInfo{{
 		ID: exampleBuild, Name: "shop", URL: "https://git.example.com/shop.git", Ref: "HEAD", Commit: exampleCommit,
-		State: api.BuildSucceeded, Started: exampleTime(0), Seconds: 4.2}})},
+		State: api.BuildSucceeded, Started: exampleTime(0), Seconds: 4.2, Cursor: exampleBuild + "-0"}})},
 	"cancelBuild": {pair("stop a build that has ended: nothing happens", api.BuildInfo{
 		ID: exampleBuild, Name: "shop", URL: "https://git.example.com/shop.git", Ref: "HEAD", Commit: exampleCommit,
-		State: api.BuildSucceeded, Started: exampleTime(0), Seconds: 4.2},
+		State: api.BuildSucceeded, Started: exampleTime(0), Seconds: 4.2, Cursor: exampleBuild + "-0"},
 		param("id", exampleBuild))},
 	"images": {pair("list the images", []api.Image{image1("web")})},
 	"create": {pair("create a container", container1(api.StateRunning),

@@ -177,6 +177,7 @@ type BuildInfo struct {
 	Position int     `json:"position"` // in the queue, from 1; 0 when it does not wait
 	Started  Time    `json:"started"`  // null while it waits
 	Seconds  float64 `json:"seconds"`  // so far, or in all
+	Cursor   string  `json:"cursor"`   // before the first line of its output: build takes it up after that
 }
 
 // The kinds of a Change.

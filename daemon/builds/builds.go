@@ -140,7 +140,8 @@ func (j *Jobs) Get(id string) (api.BuildInfo, bool) {
 	return j.info(job), true
 }
 
-// List gives all builds that are known, newest first.
+// List gives all builds that are known, newest first. The cursor of each stands
+// before its first line.
 func (j *Jobs) List() []api.BuildInfo {
 	j.mu.Lock()
 	all := make([]*Job, 0, len(j.jobs))

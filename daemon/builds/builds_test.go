@@ -256,6 +256,39 @@ func TestEndedBuildsAreFoundAgainAfterARestart(t *testing.T) {
 	}
 }
 
+func TestTheCursorOfAListedBuildStandsBeforeItsFirstLine(t *testing.T) {
+	dir := t.TempDir()
+	work, waiting := make(steps), make(steps)
+	jobs := open(t, dir, 1, func(ctx context.Context, p api.BuildParams, id string, out engine.BuildOutput) (api.Build, error) {
+		if p.Name == "runs" {
+			return work.run(ctx, p, id, out)
+		}
+		return waiting.run(ctx, p, id, out)
+	})
+	start(t, jobs, params("runs"))
+	start(t, jobs, params("waits"))
+	work <- "one"
+	close(work)
+	waiting <- "two"
+	close(waiting)
+	want := map[string]string{"runs": "one", "waits": "two"}
+	for _, info := range jobs.List() {
+		job, after, err := jobs.Find(info.Name, info.Cursor)
+		if err != nil || after != 0 {
+			t.Fatalf("%s: %d, %v", info.Cursor, after, err)
+		}
+		if got := read(t, job, after); got[len(got)-1] != want[info.Name] {
+			t.Errorf("%s: lines %q", info.Name, got)
+		}
+		wait(t, job)
+	}
+	for _, info := range open(t, dir, 1, nil).List() {
+		if info.Cursor != info.ID+"-0" {
+			t.Errorf("after a restart the cursor is %s", info.Cursor)
+		}
+	}
+}
+
 func TestABuildThatRanWhenTheDaemonEndedIsInterrupted(t *testing.T) {
 	dir := t.TempDir()
 	work := make(steps)

@@ -205,7 +205,7 @@ func (b *Job) info() api.BuildInfo {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	info := api.BuildInfo{ID: b.ID, Name: b.params.Name, URL: b.params.URL, Ref: b.params.Ref,
-		Commit: b.commit, State: b.state, Started: b.started}
+		Commit: b.commit, State: b.state, Started: b.started, Cursor: b.Cursor(0)}
 	switch {
 	case b.started.IsZero():
 	case b.ended.IsZero():

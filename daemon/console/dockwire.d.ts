@@ -233,6 +233,8 @@ export interface BuildInfo {
   position: number;
   started: Time | null;
   seconds: number;
+  /** Give it as `after` to take the build up from its first line. */
+  cursor: string;
 }
 
 export interface Container {
