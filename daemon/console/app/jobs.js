@@ -1,10 +1,9 @@
 // The builds that this page watches. They belong to the daemon: leaving a view, or the page, does
-// not end them, and after a reload they are taken up again from their first line.
+// not end them, and any that the daemon knows is taken up from its first line, whoever began it.
 
-import { dw, changed, failed, loadBuilds, say } from "./store.js";
+import { dw, state, changed, failed, loadBuilds, say } from "./store.js";
+import { codes } from "../dockwire.js";
 import { Lines } from "./lines.js";
-
-const REMEMBERED = "builds"; // in the storage of the tab: by id, what it takes to take a build up again
 
 // How a step begins, as BuildKit's lines say it and as the classic builder's do.
 const STEP = /^(?:Step |(?:CACHED )?\[(?:\S+ )?)(\d+)\/(\d+)(?:\] | : )/;
@@ -15,29 +14,27 @@ const jobs = new Map();
 export function begin(params, started) {
   const job = new Job(params);
   job.run(params, () => {
-    remember(job);
     loadBuilds();
     started(job);
   });
   return job;
 }
 
-// jobOf gives the job of a build that this tab began, before a reload too.
+// jobOf gives the job of a build that the daemon has told of.
 export function jobOf(id) {
-  if (jobs.has(id)) return jobs.get(id);
-  const kept = remembered()[id];
-  if (!kept || !dw) return undefined;
-  const job = new Job(kept.params, id, kept.begun);
-  jobs.set(id, job);
-  job.take(kept.first);
-  job.run({ name: kept.params.name, url: kept.params.url, after: kept.first.cursor }, () => {});
-  return job;
+  const info = state.builds?.find((build) => build.id === id);
+  if (!jobs.has(id) && info && dw) {
+    const { name, url, ref, cursor } = info, job = new Job({ name, url, ref }, info);
+    jobs.set(id, job);
+    job.run({ name, url, after: cursor });
+  }
+  return jobs.get(id);
 }
 
-export function forgetJobs() {
-  jobs.clear();
-  sessionStorage.removeItem(REMEMBERED);
-}
+export function forgetJobs() { jobs.clear(); }
+
+// goesOn says whether a build, as the daemon tells of it, has not ended.
+export function goesOn({ state: is }) { return is === "queued" || is === "running"; }
 
 class Job {
   state = "running";
@@ -48,7 +45,10 @@ class Job {
   result = null;
   lines = new Lines();
 
-  constructor(params, id = "", begun = Date.now()) { Object.assign(this, { params, id, begun, ended: 0 }); }
+  constructor(params, info) {
+    const seconds = info?.seconds ?? 0, begun = Date.now() - seconds * 1000;
+    Object.assign(this, { params, id: info?.id, begun, ended: !info || goesOn(info) ? 0 : Date.now() });
+  }
 
   get seconds() { return this.result?.seconds ?? ((this.ended || Date.now()) - this.begun) / 1000; }
 
@@ -59,7 +59,6 @@ class Job {
         this.take(event);
         if (!this.id) {
           this.id = event.build;
-          this.first = event;
           jobs.set(this.id, this);
           started(this);
         }
@@ -68,7 +67,7 @@ class Job {
       this.result = await stream.result;
       this.#end("succeeded");
     } catch (error) {
-      this.#end(error.data?.outcome === "cancelled" || error.code === -32800 ? "cancelled" : "failed", error);
+      this.#end(error.code === codes.cancelled ? "cancelled" : "failed", error);
     }
   }
 
@@ -88,18 +87,10 @@ class Job {
   }
 
   #end(state, error) {
-    Object.assign(this, { state, error, ended: Date.now() });
-    say(`Build of ${this.params.name}: ${state}`);
+    if (!this.ended) say(`Build of ${this.params.name}: ${state}`);
+    Object.assign(this, { state, error, ended: this.ended || Date.now() });
     if (!this.id && error) failed(error);
     if (dw) loadBuilds();
     changed();
   }
-}
-
-function remembered() { return JSON.parse(sessionStorage.getItem(REMEMBERED) ?? "{}"); }
-
-function remember({ id, params, begun, first }) {
-  const { name, url } = params, { lines, cursor } = first;
-  const all = Object.entries(remembered()).slice(-9);
-  sessionStorage.setItem(REMEMBERED, JSON.stringify(Object.fromEntries([...all, [id, { params: { name, url }, begun, first: { lines, cursor } }]])));
 }

@@ -70,6 +70,7 @@ function signInView() {
 function submit(event) {
   event.preventDefault();
   signIn(new FormData(event.target).get("token").trim());
+  goTo();
 }
 
 function leave() {
@@ -98,8 +99,7 @@ addEventListener("hashchange", () => {
 addEventListener("keydown", onkey);
 setInterval(changed, 1_000); // ages and times go on
 setInterval(() => {
-  const unsettled = state.builds?.some(({ state: is }) => is === "queued" || is === "running");
-  if (route[0] === "build" && state.link === "open" && unsettled) loadBuilds();
+  if (route[0] === "build" && state.link === "open") loadBuilds(); // others build too
 }, 3_000);
 if (token() !== null && !location.hash.startsWith("#token=")) signIn(token());
 goTo();

@@ -143,12 +143,17 @@ func (d *daemon) stop() {
 
 func (d *daemon) url() string { return "http://" + d.address + "/" }
 
+// client calls the daemon as somebody else does, with the admin's token.
+func (d *daemon) client() *client.Client {
+	return &client.Client{URL: "ws://" + d.address, Token: d.token}
+}
+
 // removeAll removes all containers and images, by the daemon's own methods.
 func (d *daemon) removeAll() {
 	d.t.Helper()
 	ctx, cancel := context.WithTimeout(context.Background(), patience)
 	defer cancel()
-	c := &client.Client{URL: "ws://" + d.address, Token: d.token}
+	c := d.client()
 	defer c.Close()
 	containers, err := c.List(ctx)
 	for _, container := range containers {

@@ -1,0 +1,143 @@
+package browsertest
+
+import (
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/chromedp/cdproto/emulation"
+	"github.com/chromedp/chromedp"
+)
+
+// openConsole opens the console as the printed link does, and waits until it
+// knows the containers.
+func openConsole(t testing.TB, d *daemon) *page {
+	t.Helper()
+	p := startBrowser(t, chromedp.WindowSize(1280, 860)).open(t, d.url()+"#token="+d.token)
+	// A container that comes or goes is a change of the network to Chromium, which
+	// then gives up what it loads.
+	p.tolerate(`net::ERR_NETWORK_CHANGED`)
+	const there = `document.querySelector("main .head, main .empty h1")`
+	for tries := 0; p.look(there, 5*time.Second) != "" && tries < 5; tries++ {
+		p.do(chromedp.Reload())
+	}
+	p.await(there)
+	return p
+}
+
+// await waits until an expression is true in the page.
+func (p *page) await(expression string) {
+	p.t.Helper()
+	if text := p.look(expression, patience); text != "" {
+		p.shot("failed")
+		p.t.Fatalf("%s does not come true in the page, which shows:\n%s\nwrong: %q", expression, text, p.wrong())
+	}
+}
+
+// look waits for an expression to be true, for a while. It gives what the page
+// shows if it does not come true.
+func (p *page) look(expression string, limit time.Duration) (shown string) {
+	p.t.Helper()
+	return eval[string](p, fmt.Sprintf(`new Promise((resolve) => {
+		const over = Date.now() + %d;
+		const holds = () => { try { return %s; } catch { return false; } }; // what it looks at may not be there yet
+		(function look() { if (holds()) resolve(""); else if (Date.now() > over) resolve(document.body.innerText.slice(0, 3000) || "nothing"); else setTimeout(look, 50); })();
+	})`, limit.Milliseconds(), expression))
+}
+
+// shows waits until an element's text has a text in it.
+func (p *page) shows(selector, text string) {
+	p.t.Helper()
+	p.await(fmt.Sprintf(`document.querySelector(%s)?.textContent.includes(%s)`, quote(selector), quote(text)))
+}
+
+func (p *page) click(selector string) {
+	p.t.Helper()
+	p.do(chromedp.Click(chromedp.CSS(selector)))
+}
+
+// fill types a text in place of what a field holds.
+func (p *page) fill(selector, text string) {
+	p.t.Helper()
+	p.do(chromedp.WaitVisible(chromedp.CSS(selector)))
+	eval[bool](p, `((field) => { field.focus(); field.select(); return true; })(document.querySelector(`+quote(selector)+`))`)
+	p.do(chromedp.KeyEvent(text))
+}
+
+// shot keeps a screenshot, as an artifact.
+func (p *page) shot(name string) {
+	p.t.Helper()
+	dir := filepath.Join(checkout, ".cache", "screenshots")
+	if err := os.MkdirAll(dir, 0o755); err != nil {
+		p.t.Fatal(err)
+	}
+	if err := os.WriteFile(filepath.Join(dir, name+".png"), ask(p, chromedp.CaptureScreenshot()), 0o644); err != nil {
+		p.t.Fatal(err)
+	}
+}
+
+// scheme makes the page light or dark.
+func (p *page) scheme(value string) {
+	p.t.Helper()
+	p.do(command(emulation.SetEmulatedMedia, emulation.SetEmulatedMediaParams{
+		Features: []*emulation.MediaFeature{{Name: "prefers-color-scheme", Value: value}}}))
+}
+
+// accessible checks what is shown with axe-core, and fails for what is serious.
+func (p *page) accessible(view string) {
+	p.t.Helper()
+	axe, err := os.ReadFile(filepath.Join(checkout, ".cache", "lib", "node_modules", "axe-core", "axe.min.js"))
+	if err != nil {
+		p.t.Fatalf("the tests need axe-core, which make tools installs: %v", err)
+	}
+	if !eval[bool](p, `Boolean(globalThis.axe)`) {
+		eval[bool](p, string(axe)+"; true")
+	}
+	const run = `axe.run(document, { resultTypes: ["violations"] }).then(({ violations }) => violations
+		.filter(({ impact }) => impact === "serious" || impact === "critical")
+		.map(({ id, nodes }) => id + ": " + nodes.slice(0, 3).map(({ html, failureSummary }) => html.slice(0, 200) + " " + failureSummary).join(" | ")))`
+	for _, violation := range eval[[]string](p, run) {
+		p.t.Errorf("%s is not accessible: %s", view, violation)
+	}
+}
+
+// everywhere keeps screenshots of a view, light, dark and on a phone, and checks
+// that it is accessible.
+func (p *page) everywhere(view string) {
+	p.t.Helper()
+	p.shot(view + "-light")
+	p.accessible(view + ", light")
+	p.scheme("dark")
+	p.shot(view + "-dark")
+	p.accessible(view + ", dark")
+	p.do(chromedp.EmulateViewport(375, 740, chromedp.EmulateMobile))
+	p.scheme("light")
+	p.await(`matchMedia("(max-width: 699px)").matches`)
+	if wide := eval[int](p, `document.documentElement.scrollWidth`); wide > 375 {
+		p.t.Errorf("%s is %d pixels wide on a phone of 375", view, wide)
+	}
+	p.shot(view + "-phone")
+	p.do(chromedp.EmulateViewport(1280, 860))
+	p.await(`innerWidth === 1280`)
+}
+
+// made builds an image, and creates a container of it, by the page's own module.
+func (p *page) made(name, repo string, command ...string) {
+	p.t.Helper()
+	eval[bool](p, fmt.Sprintf(`import("/app/store.js").then(async ({ dw }) => {
+		await dw.call("build", [%[1]s, %[2]s]);
+		await dw.call("create", { image: %[1]s, name: %[1]s, command: %[3]s });
+		return true;
+	})`, quote(name), quote(repo), list(command)))
+}
+
+func list(texts []string) string {
+	quoted := make([]string, len(texts))
+	for i, text := range texts {
+		quoted[i] = quote(text)
+	}
+	return "[" + strings.Join(quoted, ",") + "]"
+}
