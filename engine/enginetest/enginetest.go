@@ -4,7 +4,7 @@
 // needs no registry. Its ENTRYPOINT is /probe and its CMD is wait. Every command
 // ends at SIGTERM with exit code 0, also as process 1. The commands:
 //
-//	lines [-n N] [-every DURATION] [-size BYTES] [-clock] [-stream stdout|stderr|both] [-then exit|wait]
+//	lines [-n N] [-every DURATION] [-rate N] [-size BYTES] [-clock] [-stream stdout|stderr|both] [-then exit|wait]
 //	      writes "line 000001", "line 000002" and so on, padded to BYTES, newline
 //	      included; without -n there is no end, without -every it is as fast as it
 //	      is read; of both streams stdout gets the odd lines, stderr the even ones;

@@ -1,5 +1,5 @@
-// Lines is the newest lines of a log or a build, bounded in number and in size. A line keeps its
-// number, counted from 0, when older ones go.
+// Lines is a stretch of a log or a build, bounded in number and in size: the newest, until one
+// reads back. A line keeps its number when others go: the first to come has 0, older ones are below.
 
 const MAX_LINES = 100_000;
 const MAX_SIZE = 32 << 20; // characters
@@ -7,22 +7,36 @@ const MAX_SIZE = 32 << 20; // characters
 export class Lines {
   onchange = () => {};
   first = 0; // number of the oldest line that is kept
+  cut = Infinity; // from which number on lines were taken off since the view last looked
   #rows = [];
   #head = 0; // where it lies in rows
   #size = 0;
 
   // end is the number that the next line will have.
   get end() { return this.first + this.#rows.length - this.#head; }
+  get full() { return this.end - this.first >= MAX_LINES || this.#size >= MAX_SIZE; }
   at(number) { return this.#rows[this.#head + number - this.first]; }
 
+  // add puts newer lines behind the others; the oldest go.
   add(lines) {
-    for (const line of lines) {
-      this.#rows.push(line);
-      this.#size += line.text.length;
-    }
-    while (this.end - this.first > MAX_LINES || this.#size > MAX_SIZE) this.#drop();
+    for (const line of lines) this.#rows.push(line);
+    this.#size += size(lines);
+    while (this.#excess()) this.#drop();
     if (this.#head > MAX_LINES / 4) this.#rows.splice(0, this.#head), this.#head = 0;
     this.onchange();
+  }
+
+  // addOlder puts lines before the others. It says whether the newest had to go.
+  addOlder(lines) {
+    this.#rows = lines.concat(this.#head ? this.#rows.slice(this.#head) : this.#rows);
+    this.#head = 0;
+    this.first -= lines.length;
+    this.#size += size(lines);
+    const { end } = this;
+    while (this.#excess()) this.#size -= this.#rows.pop().text.length;
+    this.cut = Math.min(this.cut, this.end);
+    this.onchange();
+    return this.end < end;
   }
 
   // mark says something in between the lines.
@@ -37,12 +51,7 @@ export class Lines {
     if (lines) this.add(lines);
   }
 
-  clear() {
-    this.first = this.end;
-    this.#rows = [];
-    this.#head = this.#size = 0;
-    this.onchange();
-  }
+  #excess() { return this.end - this.first > MAX_LINES || this.#size > MAX_SIZE; }
 
   #drop() {
     this.#size -= this.#rows[this.#head].text.length;
@@ -50,3 +59,5 @@ export class Lines {
     this.first++;
   }
 }
+
+function size(lines) { return lines.reduce((sum, { text }) => sum + text.length, 0); }

@@ -1,13 +1,14 @@
 // <dw-logs> is the log of a container, or of several in one, live, with what one does to a log.
 
-import { html, render } from "../vendor/lit-html.js";
-import { dw, say, pause } from "./store.js";
+import { html, render, nothing } from "../vendor/lit-html.js";
+import { dw, failed, say, pause } from "./store.js";
 import { codes } from "../dockwire.js";
+import { History } from "./history.js";
 import { Lines } from "./lines.js";
 import { toolbar } from "./toolbar.js";
 import "./logview.js";
 
-const TAIL = 20_000; // lines that are shown of what is there already
+const TAIL = 20_000; // lines that are shown of what is there already, before one reads back
 const AGAIN = 2_000; // milliseconds
 
 class Logs extends HTMLElement {
@@ -15,6 +16,15 @@ class Logs extends HTMLElement {
   #abort = null;
   #go = null; // resolves when a pause ends
   #over = "";
+  #history = null;
+  #reading = false; // back
+  #behind = false; // the newest lines are left out, so that what one reads back stays
+
+  constructor() {
+    super();
+    this.addEventListener("early", () => this.#readBack());
+    this.addEventListener("follow", () => this.#behind && this.view.follow && this.#begin());
+  }
 
   // names are those of the containers, with commas between them.
   set names(names) {
@@ -29,46 +39,87 @@ class Logs extends HTMLElement {
     this.#go?.resolve();
   }
 
-  #begin() {
+  get view() { return this.querySelector("dw-lines"); }
+
+  async #begin() {
     this.disconnectedCallback();
-    this.#abort = new AbortController();
+    const { signal } = this.#abort = new AbortController();
+    const names = this.#names.split(","), lines = this.lines = new Lines(), history = this.#history = new History(names);
     this.#over = "";
-    this.lines = new Lines();
+    this.#behind = false;
+    this.#go = null;
     this.draw();
-    const names = this.#names.split(",");
-    if (names.length > 1) this.#merge(names, this.lines, this.#abort.signal);
-    else this.#read(names[0], false, this.lines, this.#abort.signal);
+    if (!await this.#newest(signal)) return;
+    for (const name of names) this.#read(name, names.length > 1, history.cursor(name), lines, signal);
+    while (history.more && lines.end - lines.first < TAIL && await this.#readBack());
   }
 
-  // merge begins with what is there already, in order, and goes on as lines come.
-  async #merge(names, lines, signal) {
-    const all = await Promise.all(names.map(async (name) => {
-      const { lines, cursor } = await dw.call(`${name}/logs`, { tail: Math.floor(TAIL / names.length) }, { signal }).catch(() => ({ lines: [] }));
-      for (const line of lines) line.from = name;
-      return { lines, cursor };
-    }));
-    if (signal.aborted) return;
-    lines.add(all.flatMap(({ lines }) => lines).sort((a, b) => (a.time < b.time ? -1 : 1)));
-    names.forEach((name, i) => this.#read(name, true, lines, signal, all[i].cursor));
+  // newest shows the end of what is there already, and says whether it goes on from there.
+  async #newest(signal) {
+    while (!signal.aborted) {
+      try {
+        this.lines.add(await this.#history.older(signal));
+        return !signal.aborted;
+      } catch (error) {
+        if (this.#ends(error, signal)) return false;
+      }
+      await pause(AGAIN);
+    }
+    return false;
   }
 
-  async #read(name, several, lines, signal, after) {
-    const params = { follow: true, ...(after ? { after } : { tail: TAIL }) };
+  // readBack shows a page of older lines, and says whether it could.
+  async #readBack() {
+    const { lines } = this, { signal } = this.#abort, history = this.#history;
+    if (this.#reading || !history.more) return false;
+    if (lines.full && this.view.follow) return false; // they would go at once
+    this.#reading = true;
+    try {
+      const older = await history.older(signal);
+      if (!signal.aborted && lines.addOlder(older)) this.#leaveBehind();
+      return !signal.aborted;
+    } catch (error) {
+      if (!signal.aborted) failed(error);
+      return false;
+    } finally {
+      this.#reading = false;
+    }
+  }
+
+  // leaveBehind stops reading what is new: there is no room for it beside what one reads back.
+  #leaveBehind() {
+    if (this.#behind) return;
+    this.#behind = true;
+    this.#abort.abort();
+    this.#abort = new AbortController();
+    this.draw();
+  }
+
+  async #read(name, several, after, lines, signal) {
+    const params = { follow: true, after };
     while (!signal.aborted) {
       try {
         for await (const event of dw.stream(`${name}/logs`, params, { signal })) {
-          if (event.cursor) params.after = event.cursor;
+          if (lines.full && !this.view.follow) return this.#leaveBehind();
+          params.after = event.cursor ?? params.after;
           if (several) for (const line of event.lines ?? []) line.from = name;
           lines.take(event);
           await this.#go?.promise;
         }
         return this.#end(`${name} was removed; its log ends here`);
       } catch (error) {
-        if (signal.aborted || error.code === "refused" || error.code === "closed") return;
-        if (error.code !== codes.unavailable) return this.#end(error.reason ?? error.message);
+        if (this.#ends(error, signal)) return;
       }
       await pause(AGAIN);
     }
+  }
+
+  // ends says whether an error is the end of the log, and shows it if it is.
+  #ends(error, signal) {
+    if (signal.aborted || error.code === "refused" || error.code === "closed") return true;
+    if (error.code === codes.unavailable) return false;
+    this.#end(error.reason ?? error.message);
+    return true;
   }
 
   #end(text) {
@@ -94,8 +145,9 @@ class Logs extends HTMLElement {
   draw() {
     const names = this.#names.replaceAll(",", "+");
     render(html`
-      ${toolbar(this, { file: `${names}.log`, streams: true, pause: this.#over ? null : () => this.pause(), paused: this.paused })}
-      <dw-lines label=${`Log of ${names}`} ?several=${this.#names.includes(",")} .lines=${this.lines}></dw-lines>`, this);
+      ${toolbar(this, { file: `${names}.log`, streams: true, pause: this.#over || this.#behind ? null : () => this.pause(), paused: this.paused })}
+      <dw-lines label=${`Log of ${names}`} ?several=${this.#names.includes(",")} .lines=${this.lines} .behind=${this.#behind}></dw-lines>
+      ${this.#behind ? html`<button class="newest" @click=${() => this.view.setFollow(true)}>Newer lines are left out. Go to the newest</button>` : nothing}`, this);
   }
 }
 

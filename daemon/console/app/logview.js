@@ -2,34 +2,41 @@
 // is one text line high; a line that is wrapped takes several rows, which are cut here, not by the
 // browser, so that where a row lies is known without asking.
 
-import { plain, spans, wide } from "./ansi.js";
+import { plain } from "./ansi.js";
+import { Layout } from "./layout.js";
 import { Lines } from "./lines.js";
+import { cut, draw, pieces } from "./rows.js";
 
 const ROW = 20; // pixels; log.css says so too
 const MAX_HEIGHT = 8_000_000; // pixels; beyond, the scroll bar is a proportion
-const MAX_UNWRAPPED = 4_000; // characters shown of a line that is not wrapped
 const MAX_CUT = 400; // lines whose rows are kept cut
+const EARLY = 3; // heights of the view from the first row, at which the log is read back
 
 const PRINTABLE = /^[\x20-\x7e]*$/;
 
 class LinesView extends HTMLElement {
   follow = true;
+  behind = false; // newer lines are left out, so the end is not followed
   #lines = new Lines();
   #options = { wrap: true, times: true, only: false, stream: "both", search: null };
-  #shown = []; // numbers of the lines that pass the filters
-  #tops = []; // the row at which each begins
-  #head = 0; // of both
-  #rows = 0; // in all, those that are gone included
-  #next = 0; // number of the line to look at
+  #layout = null;
   #columns = 80;
   #cut = new Map();
   #frame = 0;
-  #wanted = null; // the line to scroll to
-  hit = -1; // number of the line that the search stands at
+  #hit = null; // number of the line that the search stands at
+  #wanted = null; // the number of the line to scroll to, and how many rows to leave above it
+  #base = 0; // the layout's, when it was drawn
+  #first = 0; // the row that was drawn first
+  #moved = false; // the scroll position, by us
+  #observer = new ResizeObserver(() => this.#measure());
+
+  constructor() {
+    super();
+    this.#restart();
+  }
 
   connectedCallback() {
     if (!this.scroller) this.#build();
-    this.#observer = new ResizeObserver(() => this.#measure());
     this.#observer.observe(this.scroller);
   }
   disconnectedCallback() {
@@ -37,7 +44,6 @@ class LinesView extends HTMLElement {
     cancelAnimationFrame(this.#frame);
     this.#frame = 0;
   }
-  #observer;
 
   #build() {
     const div = (name, parent) => parent.appendChild(Object.assign(document.createElement("div"), { className: name }));
@@ -59,6 +65,7 @@ class LinesView extends HTMLElement {
     this.#lines.onchange = () => {};
     this.#lines = lines;
     lines.onchange = () => this.repaint();
+    this.follow = true;
     this.#restart();
   }
   get lines() { return this.#lines; }
@@ -77,49 +84,54 @@ class LinesView extends HTMLElement {
   get options() { return this.#options; }
 
   // count is how many lines pass the filters.
-  get count() { return this.#shown.length - this.#head; }
+  get count() { return this.#layout.count; }
 
   // *texts gives the lines that pass the filters, as they are copied.
   *texts() {
-    for (let i = this.#head; i < this.#shown.length; i++) {
-      const { time, text, from } = this.#lines.at(this.#shown[i]);
+    this.#layout.extend();
+    for (let place = 0; place < this.count; place++) {
+      const { time, text, from } = this.#lines.at(this.#layout.number(place));
       yield (this.#options.times && time ? time + " " : "") + (from ? from + " " : "") + plain(text);
     }
   }
 
-  // find goes to the next line that matches, or to the one before, and gives its number or -1.
+  // place gives which of the lines the search stands at, counted from 1, or 0.
+  get place() { return this.#hit === null ? 0 : this.#layout.place(this.#hit) + 1; }
+
+  // find goes to the next line that matches, or to the one before, and gives its place.
   find(step) {
-    const { search } = this.#options;
-    this.#extend(); // a key may come before the next frame
-    if (!search || !this.count) return -1;
-    const from = this.hit < 0 ? (step > 0 ? this.#head - 1 : this.#shown.length) : this.#index(this.#shown, this.hit);
-    for (let n = 1; n <= this.count; n++) {
-      const i = this.#head + (((from - this.#head + step * n) % this.count) + this.count) % this.count;
-      if (!search.test(plain(this.#lines.at(this.#shown[i]).text))) continue;
-      this.hit = this.#wanted = this.#shown[i];
+    const { search } = this.#options, layout = this.#layout;
+    layout.extend(); // a key may come before the next frame
+    const { count } = layout, from = this.#hit === null ? (step > 0 ? -1 : count) : layout.place(this.#hit);
+    for (let n = 1; search && n <= count; n++) {
+      const number = layout.number((((from + step * n) % count) + count) % count);
+      if (!search.test(plain(this.#lines.at(number).text))) continue;
+      this.#hit = number;
+      this.#wanted = { number, above: this.scroller.clientHeight / ROW / 2 };
       this.setFollow(false);
-      return this.hit;
+      return this.place;
     }
-    return this.hit = -1;
+    this.#hit = null;
+    return 0;
   }
 
   setFollow(follow) {
     this.follow = follow;
     this.repaint();
-    this.dispatchEvent(new Event("follow"));
+    this.dispatchEvent(new Event("follow", { bubbles: true }));
   }
 
   repaint() {
     if (this.isConnected) this.#frame ||= requestAnimationFrame(() => this.#paint());
   }
 
+  // restart lays out anew; what is read stays where it is.
   #restart() {
-    this.#shown = [];
-    this.#tops = [];
+    this.#wanted = this.follow ? null : { number: this.#layout.number(this.#layout.placeAt(this.#first)), above: 0 };
+    this.#base = 0;
+    this.#layout = new Layout(this.#lines, (line) => this.#passes(line), (line) => this.#height(line));
     this.#cut.clear();
-    this.#head = this.#rows = 0;
-    this.#next = this.#lines.first;
-    this.hit = -1;
+    this.#hit = null;
     this.repaint();
   }
 
@@ -149,115 +161,59 @@ class LinesView extends HTMLElement {
     return cut(line, this.#columns).length;
   }
 
-  // extend looks at the lines that came, and forgets those that went. It gives how many rows went.
-  #extend() {
-    const lines = this.#lines, before = this.#base();
-    for (this.#next = Math.max(this.#next, lines.first); this.#next < lines.end; this.#next++) {
-      const line = lines.at(this.#next);
-      if (!this.#passes(line)) continue;
-      this.#shown.push(this.#next);
-      this.#tops.push(this.#rows);
-      this.#rows += this.#height(line);
-    }
-    while (this.#head < this.#shown.length && this.#shown[this.#head] < lines.first) this.#head++;
-    const gone = this.#base() - before;
-    if (this.#head > 25_000) {
-      this.#shown.splice(0, this.#head);
-      this.#tops.splice(0, this.#head);
-      this.#head = 0;
-    }
-    return gone;
-  }
-
-  #base() { return this.#tops[this.#head] ?? this.#rows; }
-
   #paint() {
     this.#frame = 0;
-    const gone = this.#extend(), rows = this.#rows - this.#base();
-    const view = this.scroller.clientHeight, height = Math.min(rows * ROW + 8, MAX_HEIGHT);
+    this.#layout.extend();
+    const { base, end } = this.#layout, rows = end - base, view = this.scroller.clientHeight, inView = Math.floor(view / ROW);
+    const height = Math.min(rows * ROW + 8, MAX_HEIGHT), exact = height < MAX_HEIGHT;
+    const scale = exact ? ROW : (height - view) / (rows - inView); // pixels of the scroll bar for a row
     this.spacer.style.height = `${height}px`;
-    let top = this.scroller.scrollTop;
-    if (this.#wanted !== null) {
-      const row = this.#tops[this.#index(this.#shown, this.#wanted)] - this.#base();
-      this.#wanted = null;
-      top = (rows * ROW + 8 > MAX_HEIGHT ? row / rows * height : row * ROW) - view / 2;
-    } else if (this.follow) top = height - view;
-    else if (height < MAX_HEIGHT) top -= gone * ROW;
-    top = Math.max(0, Math.min(top, height - view));
-    if (Math.abs(top - this.scroller.scrollTop) > 0.5) {
-      this.#moved = true;
-      this.scroller.scrollTop = top;
-    }
-    this.#show(this.#rowAt(top, view, height, rows), Math.ceil(view / ROW) + 2, top, height < MAX_HEIGHT);
-    this.dispatchEvent(new Event("painted"));
-  }
-  #moved = false;
-
-  #rowAt(top, view, height, rows) {
-    if (height < MAX_HEIGHT) return Math.floor(top / ROW);
-    return Math.floor(top / (height - view) * Math.max(0, rows - Math.floor(view / ROW)));
+    const top = Math.max(0, Math.min(this.#top(base, scale, height - view), height - view));
+    this.#base = base;
+    this.#scrollTo(top);
+    const first = Math.floor(top / scale);
+    this.#first = base + first;
+    this.#show(this.#first, inView + 3, exact ? first * ROW : top);
+    if (!this.follow && first < EARLY * inView) this.dispatchEvent(new Event("early", { bubbles: true }));
   }
 
-  #show(first, count, top, exact) {
-    const sheet = document.createDocumentFragment(), base = this.#base();
-    let i = this.#index(this.#tops, first + base);
-    let skip = first + base - this.#tops[i];
-    for (let left = count; left > 0 && i < this.#shown.length; i++, skip = 0) {
-      const number = this.#shown[i], line = this.#lines.at(number);
-      const pieces = this.#pieces(line, number);
-      for (let k = skip; k < pieces.length && left > 0; k++, left--) sheet.append(this.#row(line, number, pieces[k], k));
+  // top gives where to scroll to, in pixels.
+  #top(base, scale, bottom) {
+    const { scrollTop } = this.scroller, wanted = this.#wanted;
+    this.#wanted = null;
+    if (wanted) return (this.#layout.top(this.#layout.place(wanted.number)) - base - wanted.above) * scale;
+    if (this.follow) return bottom;
+    if (base === this.#base) return scrollTop;
+    return scale === ROW ? scrollTop - (base - this.#base) * ROW : (this.#first - base) * scale;
+  }
+
+  #scrollTo(top) {
+    if (Math.abs(top - this.scroller.scrollTop) <= 0.5) return;
+    this.#moved = true;
+    this.scroller.scrollTop = top;
+  }
+
+  // show draws so many rows from a row on, at so many pixels.
+  #show(first, count, top) {
+    const sheet = document.createDocumentFragment(), layout = this.#layout, { times, search } = this.#options;
+    let place = layout.placeAt(first), k = first - layout.top(place);
+    for (; count > 0 && place < layout.count; place++, k = 0) {
+      const number = layout.number(place), line = this.#lines.at(number), rows = this.#pieces(line);
+      for (; k < rows.length && count > 0; k++, count--) {
+        sheet.append(draw(line, rows[k], { first: k === 0, found: number === this.#hit, times, search }));
+      }
     }
     this.sheet.replaceChildren(sheet);
-    this.sheet.style.top = `${exact ? first * ROW : top}px`;
+    this.sheet.style.top = `${top}px`;
   }
 
-  // index gives the last place in an ascending list whose value is not above the one given.
-  #index(list, value) {
-    let low = this.#head, high = list.length - 1;
-    while (low < high) {
-      const middle = (low + high + 1) >> 1;
-      if (list[middle] <= value) low = middle;
-      else high = middle - 1;
-    }
-    return low;
-  }
-
-  #pieces(line, number) {
-    let pieces = this.#cut.get(number);
-    if (pieces) return pieces;
-    pieces = this.#options.wrap ? cut(line, this.#columns) : [spans(line.text.slice(0, MAX_UNWRAPPED))];
-    const more = line.text.length - MAX_UNWRAPPED;
-    if (!this.#options.wrap && more > 0) pieces[0].push({ text: `… ${more.toLocaleString()} more characters: wrap to see them`, sign: true });
-    if (line.cut) pieces.at(-1).push({ text: "… cut here", sign: true });
+  #pieces(line) {
+    let rows = this.#cut.get(line);
+    if (rows) return rows;
+    rows = pieces(line, this.#options.wrap ? this.#columns : 0);
     if (this.#cut.size > MAX_CUT) this.#cut.clear();
-    this.#cut.set(number, pieces);
-    return pieces;
-  }
-
-  #row(line, number, piece, k) {
-    const row = element("div", `row ${line.stream}${line.step ? " step" : ""}${number === this.hit ? " found" : ""}`);
-    if (line.stream === "mark") {
-      row.textContent = line.text;
-      return row;
-    }
-    if (this.#options.times) row.append(element("time", "", k === 0 && line.time ? clock(line.time) : ""));
-    if (line.from) row.append(element("span", "from", k === 0 ? line.from : ""));
-    const text = row.appendChild(element("span", "text"));
-    for (const span of piece) this.#span(text, span);
-    return row;
-  }
-
-  #span(parent, { text, style, sign }) {
-    const { search } = this.#options;
-    let at = 0;
-    const add = (piece, hit) => piece && parent.append(styled(piece, style, sign, hit));
-    for (const match of search && !sign ? text.matchAll(new RegExp(search, "gi")) : []) {
-      if (!match[0]) continue;
-      add(text.slice(at, match.index), false);
-      add(match[0], true);
-      at = match.index + match[0].length;
-    }
-    add(text.slice(at), false);
+    this.#cut.set(line, rows);
+    return rows;
   }
 
   #scrolled() {
@@ -265,61 +221,11 @@ class LinesView extends HTMLElement {
       this.#moved = false;
     } else {
       const { scrollTop, clientHeight, scrollHeight } = this.scroller;
-      const follow = scrollTop + clientHeight >= scrollHeight - ROW;
+      const follow = scrollTop + clientHeight >= scrollHeight - ROW && !this.behind;
       if (follow !== this.follow) this.setFollow(follow);
     }
     this.repaint();
   }
-}
-
-// cut gives the rows of a line that is wrapped at a column.
-function cut(line, columns) {
-  const rows = [[]];
-  let column = 0;
-  for (const span of spans(line.text)) {
-    let from = 0;
-    const { text } = span;
-    for (let at = 0; at < text.length;) {
-      const code = text.codePointAt(at), width = wide(code) ? 2 : 1;
-      if (column + width > columns) {
-        if (at > from) rows.at(-1).push({ ...span, text: text.slice(from, at) });
-        rows.push([]);
-        from = at;
-        column = 0;
-      }
-      column += width;
-      at += code > 0xffff ? 2 : 1;
-    }
-    if (from < text.length) rows.at(-1).push({ ...span, text: text.slice(from) });
-  }
-  return rows;
-}
-
-function element(tag, name, text) {
-  const made = document.createElement(tag);
-  if (name) made.className = name;
-  if (text !== undefined) made.textContent = text;
-  return made;
-}
-
-function styled(text, style, sign, hit) {
-  if (!style && !sign && !hit) return document.createTextNode(text);
-  const made = element(hit ? "mark" : "span", sign ? "sign" : "", text);
-  if (!style) return made;
-  for (const flag of ["bold", "dim", "italic", "underline", "inverse", "strike"]) if (style[flag]) made.classList.add(flag);
-  const { fg, bg } = style;
-  if (Array.isArray(bg)) {
-    made.style.backgroundColor = `rgb(${bg.join()})`;
-    made.style.color = bg[0] * 0.3 + bg[1] * 0.59 + bg[2] * 0.11 > 128 ? "#000" : "#fff"; // whatever the program chose: it has to be read
-  } else if (bg !== undefined) made.classList.add(`b${bg}`);
-  else if (Array.isArray(fg)) made.style.color = `color-mix(in srgb, rgb(${fg.join()}) 45%, var(--text))`;
-  if (fg >= 0 && !Array.isArray(bg)) made.classList.add(`f${fg}`);
-  return made;
-}
-
-function clock(time) {
-  const date = new Date(time), two = (n) => String(n).padStart(2, "0");
-  return `${two(date.getHours())}:${two(date.getMinutes())}:${two(date.getSeconds())}.${String(date.getMilliseconds()).padStart(3, "0")}`;
 }
 
 customElements.define("dw-lines", LinesView);

@@ -65,15 +65,15 @@ function found(host, view) {
   if (host.wrong) return "no valid expression";
   if (host.missing) return "nothing found";
   if (chosen.only) return html`<span class="hint">matches only</span>`;
-  return view?.hit >= 0 ? `line ${(view.hit + 1).toLocaleString()}` : html`<span class="hint">Enter: next</span>`;
+  return view?.place ? `line ${view.place.toLocaleString()} of ${view.count.toLocaleString()}` : html`<span class="hint">Enter: next</span>`;
 }
 
 function searchKey(event, view, host) {
   if (event.key === "Escape") view.scroller.focus();
   if (event.key !== "Enter") return;
-  const line = view.find(event.shiftKey ? -1 : 1);
-  say(line < 0 ? "Nothing found" : `Found in line ${line + 1}`);
-  host.missing = line < 0;
+  const place = view.find(event.shiftKey ? -1 : 1);
+  say(place ? `Found in line ${place}` : "Nothing found");
+  host.missing = !place;
   host.draw();
 }
 

@@ -8,12 +8,14 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/chromedp/cdproto/audits"
 	"github.com/chromedp/cdproto/cdp"
 	"github.com/chromedp/cdproto/log"
 	"github.com/chromedp/cdproto/network"
 	"github.com/chromedp/cdproto/runtime"
+	"github.com/chromedp/cdproto/target"
 	"github.com/chromedp/chromedp"
 )
 
@@ -49,8 +51,9 @@ func startBrowser(t testing.TB, flags ...chromedp.ExecAllocatorOption) *browser 
 // page is a tab. What goes wrong in it fails the test: an error on the console,
 // an exception, a violation of the CSP, a request that failed.
 type page struct {
-	ctx context.Context
-	t   testing.TB
+	browser *browser
+	ctx     context.Context
+	t       testing.TB
 
 	mu        sync.Mutex // guards what follows
 	tolerated []*regexp.Regexp
@@ -61,8 +64,15 @@ type page struct {
 // open opens a page in a tab of its own, until the test ends.
 func (b *browser) open(t testing.TB, url string) *page {
 	t.Helper()
-	p := &page{t: t, requests: map[network.RequestID]string{}}
-	ctx, end := chromedp.NewContext(b.ctx, chromedp.WithListener(p.hear))
+	p := b.tab(t)
+	p.do(chromedp.Navigate(url))
+	return p
+}
+
+func (b *browser) tab(t testing.TB, options ...chromedp.ContextOption) *page {
+	t.Helper()
+	p := &page{browser: b, t: t, requests: map[network.RequestID]string{}}
+	ctx, end := chromedp.NewContext(b.ctx, append(options, chromedp.WithListener(p.hear))...)
 	p.ctx = ctx
 	t.Cleanup(func() {
 		end()
@@ -72,8 +82,21 @@ func (b *browser) open(t testing.TB, url string) *page {
 		t.Fatal(err)
 	}
 	p.do(command(network.Enable, network.EnableParams{}), command(log.Enable, cdp.Empty{}), command(audits.Enable, cdp.Empty{}))
-	p.do(chromedp.Navigate(url))
 	return p
+}
+
+// opens clicks on a link that opens a tab, and gives that.
+func (p *page) opens(selector string) *page {
+	p.t.Helper()
+	opened := chromedp.WaitNewTarget(p.ctx, func(info *target.Info) bool { return strings.HasPrefix(info.URL, "http") })
+	p.click(selector)
+	select {
+	case id := <-opened:
+		return p.browser.tab(p.t, chromedp.WithTargetID(id))
+	case <-time.After(patience):
+		p.t.Fatalf("%s opens nothing; wrong: %q", selector, p.wrong())
+		return nil
+	}
 }
 
 // tolerate says what may go wrong in what the test does next and before: all
@@ -115,6 +138,11 @@ func command[P, R any](command cdp.Command[P, R], params P) chromedp.Action[chro
 		_, err := cdp.Call(ctx, t, command, params)
 		return chromedp.Void{}, err
 	}
+}
+
+// result makes an action of a command of the protocol that gives something.
+func result[P, R any](command cdp.Command[P, R], params P) chromedp.Action[R] {
+	return func(ctx context.Context, t *chromedp.Target) (R, error) { return cdp.Call(ctx, t, command, params) }
 }
 
 // hear takes an event of the tab.

@@ -8,6 +8,7 @@ import (
 	"testing"
 	"time"
 
+	chromium "github.com/chromedp/cdproto/browser"
 	"github.com/chromedp/cdproto/emulation"
 	"github.com/chromedp/chromedp"
 )
@@ -65,6 +66,13 @@ func (p *page) fill(selector, text string) {
 	p.do(chromedp.WaitVisible(chromedp.CSS(selector)))
 	eval[bool](p, `((field) => { field.focus(); field.select(); return true; })(document.querySelector(`+quote(selector)+`))`)
 	p.do(chromedp.KeyEvent(text))
+}
+
+// choose picks an option of a list, by its value.
+func (p *page) choose(selector, value string) {
+	p.t.Helper()
+	p.do(chromedp.WaitVisible(chromedp.CSS(selector)))
+	eval[bool](p, fmt.Sprintf(`((list) => { list.focus(); list.value = %s; return list.dispatchEvent(new Event("change", { bubbles: true })); })(document.querySelector(%s))`, quote(value), quote(selector)))
 }
 
 // shot keeps a screenshot, as an artifact.
@@ -140,4 +148,25 @@ func list(texts []string) string {
 		quoted[i] = quote(text)
 	}
 	return "[" + strings.Join(quoted, ",") + "]"
+}
+
+// downloads has the browser keep what it downloads, and gives a function that
+// waits for a file and gives what is in it.
+func (p *page) downloads() func(name string) string {
+	p.t.Helper()
+	dir := p.t.TempDir()
+	p.do(command(chromium.SetDownloadBehavior, chromium.SetDownloadBehaviorParams{Behavior: chromium.SetDownloadBehaviorBehaviorAllow, DownloadPath: dir}))
+	return func(name string) string {
+		p.t.Helper()
+		for over := time.Now().Add(patience); ; {
+			data, err := os.ReadFile(filepath.Join(dir, name)) // it gets its name when it is whole
+			if err == nil {
+				return string(data)
+			}
+			if time.Now().After(over) {
+				p.t.Fatal(err)
+			}
+			time.Sleep(20 * time.Millisecond)
+		}
+	}
 }

@@ -21,6 +21,7 @@ func lines(args []string) error {
 	flags := flag.NewFlagSet("lines", flag.ExitOnError)
 	n := flags.Int("n", 0, "how many; 0 for no end")
 	every := flags.Duration("every", 0, "the time between two lines; 0 writes as fast as it can be read")
+	rate := flags.Int("rate", 0, "how many a second, in a burst every 10 ms; 0 for no bound")
 	size := flags.Int("size", 0, "pad each line to so many bytes")
 	stream := flags.String("stream", "stdout", "stdout, stderr or both")
 	clock := flags.Bool("clock", false, "write the time in Unix nanoseconds in place of the number")
@@ -29,6 +30,7 @@ func lines(args []string) error {
 		return err
 	}
 	write := lineWriter(*stream, *every == 0)
+	begun := time.Now()
 	for i := 1; *n == 0 || i <= *n; i++ {
 		if *clock {
 			write(i, fmt.Appendf(nil, "%d\n", time.Now().UnixNano()))
@@ -36,6 +38,10 @@ func lines(args []string) error {
 			write(i, numbered(i, *size))
 		}
 		time.Sleep(*every)
+		if *rate > 0 && i%(*rate/100) == 0 {
+			write(0, nil)
+			time.Sleep(time.Until(begun.Add(time.Duration(i) * time.Second / time.Duration(*rate))))
+		}
 	}
 	write(0, nil)
 	if *then == "wait" {
