@@ -23,16 +23,16 @@ type stage struct {
 	site   *httptest.Server // its pages are in testdata
 }
 
-func newStage(t *testing.T) *stage {
+func newStage(t *testing.T, d *daemon) *stage {
 	t.Helper()
-	d := startDaemon(t)
 	network := newProxy(t, d.address)
 	git, unique := gittest.NewServer(t), strings.ToLower(rand.Text()[:6])
 	repo := func(name string, run ...string) string {
 		return repository(t, git, name, append([]string{"ENV STAGE=" + unique}, run...)...) // so that no step is shared with others
 	}
 	config := map[string]any{
-		"url": "ws://" + network.address, "token": d.token, "module": "http://" + network.address + "/dockwire.js", "unique": unique,
+		"url": strings.Replace(d.wsURL(), d.address, network.address, 1), "token": d.token,
+		"module": strings.Replace(d.url(), d.address, network.address, 1) + "dockwire.js", "unique": unique,
 		"repos": map[string]string{
 			"app":     repo("app"),
 			"steps":   repo("steps", `RUN ["/probe", "lines", "-n", "1500", "-every", "1ms"]`),
@@ -71,7 +71,12 @@ func (s *stage) at(host, path string) string {
 
 func TestTheModuleWorksInNode(t *testing.T) {
 	t.Parallel()
-	s := newStage(t)
+	newStage(t, startDaemon(t)).node(t, "")
+}
+
+// node plays in Node the scenarios that the expression matches.
+func (s *stage) node(t *testing.T, scenarios string, env ...string) {
+	t.Helper()
 	source, err := os.ReadFile("../dockwire.js")
 	if err != nil {
 		t.Fatal(err)
@@ -81,7 +86,7 @@ func TestTheModuleWorksInNode(t *testing.T) {
 		t.Fatal(err)
 	}
 	cmd := exec.CommandContext(t.Context(), "node", "--test", "testdata/node.mjs")
-	cmd.Env = append(os.Environ(), "CONTROL="+s.site.URL, "MODULE="+module, "NODE_PATH="+nodePath(t))
+	cmd.Env = append(append(os.Environ(), "CONTROL="+s.site.URL, "MODULE="+module, "NODE_PATH="+nodePath(t), "SCENARIOS="+scenarios), env...)
 	out, err := cmd.CombinedOutput()
 	t.Logf("%s", out)
 	if err != nil {
@@ -101,7 +106,7 @@ func nodePath(t *testing.T) string {
 
 func TestTheModuleWorksInAPageOfAnAllowedOrigin(t *testing.T) {
 	t.Parallel()
-	s := newStage(t)
+	s := newStage(t, startDaemon(t))
 	p := startBrowser(t).open(t, s.at("localhost", "/page.html"))
 	p.tolerate(`WebSocket|net::ERR_(CONNECTION|EMPTY_RESPONSE|SOCKET)`) // broken networks are the test's own doing
 	p.tolerate(`requests?: .* for .*/healthz`)
@@ -117,7 +122,7 @@ func TestTheModuleWorksInAPageOfAnAllowedOrigin(t *testing.T) {
 
 func TestAPageOfAnotherOriginIsRefused(t *testing.T) {
 	t.Parallel()
-	s := newStage(t)
+	s := newStage(t, startDaemon(t))
 	p := startBrowser(t).open(t, s.at("evil.localhost", "/blank.html"))
 	p.tolerate(`CORS|WebSocket|net::ERR_FAILED`)
 	const imports = `import("http://" + ADDRESS + "/dockwire.js").then(() => "imported", (error) => error.name)`
@@ -134,7 +139,7 @@ func TestAPageOfAnotherOriginIsRefused(t *testing.T) {
 
 func TestTheConsolesOwnPagesCallAndRunNothingForeign(t *testing.T) {
 	t.Parallel()
-	s := newStage(t)
+	s := newStage(t, startDaemon(t))
 	p := startBrowser(t).open(t, s.daemon.url())
 	const call = `import("/dockwire.js").then(async ({ connect }) => {
 		const dw = connect(undefined, { token: TOKEN });

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"crypto/rand"
+	"crypto/tls"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -71,6 +72,8 @@ type daemon struct {
 	stateDir string
 
 	t        testing.TB
+	tls      *tls.Config // by which its certificate is known; nil if it speaks in clear
+	link     string      // to the console, as it is printed at a terminal
 	instance string
 	flags    []string
 	ingress  string
@@ -82,10 +85,33 @@ type daemon struct {
 // are removed, it is ended, and nothing may be left at the engine.
 func startDaemon(t testing.TB, flags ...string) *daemon {
 	t.Helper()
-	d := &daemon{
+	d := newDaemon(t, flags...)
+	d.run()
+	return d
+}
+
+// startSecureDaemon starts one that speaks TLS. It gives the file of the
+// certificate, too.
+func startSecureDaemon(t testing.TB) (d *daemon, cert string) {
+	t.Helper()
+	cert, key, roots := newCertificate(t)
+	d = newDaemon(t, "--tls-cert", cert, "--tls-key", key)
+	d.tls = &tls.Config{RootCAs: roots}
+	d.run()
+	return d, cert
+}
+
+func newDaemon(t testing.TB, flags ...string) *daemon {
+	return &daemon{
 		address: "127.0.0.1:0", ingress: "127.0.0.1:0", stateDir: t.TempDir(),
 		t: t, instance: "browser-" + strings.ToLower(rand.Text()[:10]), flags: flags,
 	}
+}
+
+// run starts it, until the test ends.
+func (d *daemon) run() {
+	t := d.t
+	t.Helper()
 	t.Cleanup(func() { enginetest.NothingLeft(t, d.instance) })
 	d.start()
 	t.Cleanup(func() {
@@ -95,7 +121,6 @@ func startDaemon(t testing.TB, flags ...string) *daemon {
 			t.Logf("the daemon's log:\n%s", d.log)
 		}
 	})
-	return d
 }
 
 // start starts the daemon, also after kill or stop, and waits until it is ready.
@@ -111,7 +136,7 @@ func (d *daemon) start() {
 	}
 	select {
 	case ready := <-d.log.ready:
-		d.address = strings.TrimPrefix(ready.Listen[0], "ws://")
+		_, d.address, _ = strings.Cut(ready.Listen[0], "://")
 		d.ingress = strings.TrimPrefix(ready.Ingress[0], "http://")
 	case <-time.After(patience):
 		d.kill()
@@ -141,11 +166,20 @@ func (d *daemon) stop() {
 	}
 }
 
-func (d *daemon) url() string { return "http://" + d.address + "/" }
+// url gives where the daemon is, for HTTP or for WebSocket.
+func (d *daemon) url() string   { return "http" + d.secure() + "://" + d.address + "/" }
+func (d *daemon) wsURL() string { return "ws" + d.secure() + "://" + d.address + "/" }
+
+func (d *daemon) secure() string {
+	if d.tls == nil {
+		return ""
+	}
+	return "s"
+}
 
 // client calls the daemon as somebody else does, with the admin's token.
 func (d *daemon) client() *client.Client {
-	return &client.Client{URL: "ws://" + d.address, Token: d.token}
+	return &client.Client{URL: d.wsURL(), Token: d.token, TLS: d.tls}
 }
 
 // removeAll removes all containers and images, by the daemon's own methods.

@@ -80,6 +80,20 @@ function scripted(serve) {
   };
 }
 
+// faster lets a clock run faster for the module, and for those who wait here.
+async function faster(factor, play) {
+  const real = { setTimeout, setInterval }, [once, again, now] = [setTimeout, setInterval, performance.now.bind(performance)];
+  globalThis.setTimeout = (f, ms, ...rest) => once(f, ms / factor, ...rest);
+  globalThis.setInterval = (f, ms, ...rest) => again(f, ms / factor, ...rest);
+  performance.now = () => now() * factor;
+  try {
+    await play();
+  } finally {
+    Object.assign(globalThis, real);
+    delete performance.now;
+  }
+}
+
 const numberOf = (line) => Number(/^line (\d+)/.exec(line.text)?.[1]);
 
 // Checks that the lines of each stream are all there, once, in order.
@@ -403,6 +417,50 @@ export const scenarios = {
     same((await stream.result).seq, 2);
     assert(/^1h10m[\d.]+s$/.test(asked[1].since) && asked[1].tail === 5, asked[1]);
     same(asked[3], { follow: true, until: "2030-01-01T00:00:00Z", after: "c2" });
+  },
+
+  async "a connection on which nothing comes any more is given up, one that answers is not"(env) {
+    let made = 0;
+    const Real = env.WebSocket ?? WebSocket;
+    class Counted extends Real {
+      constructor(...args) {
+        super(...args);
+        made++;
+      }
+    }
+    await faster(20, async () => {
+      const dw = open(env, { WebSocket: Counted });
+      const list = dw.stream("list", [true]); // nothing changes in it
+      await list.next();
+      await pause(90_000); // longer than it takes to ask four times
+      same([dw.state, made], ["open", 1]);
+      await env.network("silence");
+      await pause(30_000); // it is asked for a sign of life, and given time for it
+      await until(() => dw.state !== "open", "the end of the connection");
+      await env.network("restore");
+      same((await list.next()).value.gap, true);
+      assert(made > 1, made);
+    });
+  },
+
+  async "a daemon that says to try again later is asked later"(env) {
+    const times = [];
+    class Busy {
+      constructor() {
+        times.push(performance.now());
+        setTimeout(() => {
+          this.onopen();
+          if (times.length < 3) this.onclose({ code: 1013 });
+        });
+      }
+      send(text) { setTimeout(() => this.onmessage({ data: JSON.stringify({ id: JSON.parse(text).id, result: [] }) })); }
+      close() {}
+    }
+    await faster(20, async () => {
+      same(await open(env, { WebSocket: Busy }).call("list"), []);
+      const [first, second, third] = times;
+      assert(second - first > 2_400 && third - second > 2_400, times);
+    });
   },
 
   async "a network that went away unnoticed is found out"(env) {
