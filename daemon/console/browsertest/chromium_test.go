@@ -14,8 +14,8 @@ import (
 	"github.com/chromedp/cdproto/cdp"
 	"github.com/chromedp/cdproto/log"
 	"github.com/chromedp/cdproto/network"
+	tabs "github.com/chromedp/cdproto/page"
 	"github.com/chromedp/cdproto/runtime"
-	"github.com/chromedp/cdproto/target"
 	"github.com/chromedp/chromedp"
 )
 
@@ -51,9 +51,8 @@ func startBrowser(t testing.TB, flags ...chromedp.ExecAllocatorOption) *browser 
 // page is a tab. What goes wrong in it fails the test: an error on the console,
 // an exception, a violation of the CSP, a request that failed.
 type page struct {
-	browser *browser
-	ctx     context.Context
-	t       testing.TB
+	ctx context.Context
+	t   testing.TB
 
 	mu        sync.Mutex // guards what follows
 	tolerated []*regexp.Regexp
@@ -64,15 +63,8 @@ type page struct {
 // open opens a page in a tab of its own, until the test ends.
 func (b *browser) open(t testing.TB, url string) *page {
 	t.Helper()
-	p := b.tab(t)
-	p.do(chromedp.Navigate(url))
-	return p
-}
-
-func (b *browser) tab(t testing.TB, options ...chromedp.ContextOption) *page {
-	t.Helper()
-	p := &page{browser: b, t: t, requests: map[network.RequestID]string{}}
-	ctx, end := chromedp.NewContext(b.ctx, append(options, chromedp.WithListener(p.hear))...)
+	p := &page{t: t, requests: map[network.RequestID]string{}}
+	ctx, end := chromedp.NewContext(b.ctx, chromedp.WithListener(p.hear))
 	p.ctx = ctx
 	t.Cleanup(func() {
 		end()
@@ -82,21 +74,30 @@ func (b *browser) tab(t testing.TB, options ...chromedp.ContextOption) *page {
 		t.Fatal(err)
 	}
 	p.do(command(network.Enable, network.EnableParams{}), command(log.Enable, cdp.Empty{}), command(audits.Enable, cdp.Empty{}))
+	p.do(chromedp.Navigate(url))
 	return p
 }
 
-// opens clicks on a link that opens a tab, and gives that.
-func (p *page) opens(selector string) *page {
+// opens waits until another tab shows the page of a URL with a title, and comes
+// back to this one.
+func (p *page) opens(url, title string) {
 	p.t.Helper()
-	opened := chromedp.WaitNewTarget(p.ctx, func(info *target.Info) bool { return strings.HasPrefix(info.URL, "http") })
-	p.click(selector)
-	select {
-	case id := <-opened:
-		return p.browser.tab(p.t, chromedp.WithTargetID(id))
-	case <-time.After(patience):
-		p.t.Fatalf("%s opens nothing; wrong: %q", selector, p.wrong())
-		return nil
+	var seen []string
+	for over := time.Now().Add(patience); time.Now().Before(over); time.Sleep(50 * time.Millisecond) {
+		seen = nil
+		targets, err := chromedp.Targets(p.ctx)
+		if err != nil {
+			p.t.Fatal(err)
+		}
+		for _, tab := range targets {
+			if tab.URL == url && tab.Title == title {
+				p.do(command(tabs.BringToFront, cdp.Empty{})) // a tab that is not seen is not drawn
+				return
+			}
+			seen = append(seen, fmt.Sprintf("%s %q", tab.URL, tab.Title))
+		}
 	}
+	p.t.Fatalf("no tab shows %q at %s, but: %q", title, url, seen)
 }
 
 // tolerate says what may go wrong in what the test does next and before: all

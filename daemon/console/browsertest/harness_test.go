@@ -73,7 +73,7 @@ type daemon struct {
 
 	t        testing.TB
 	tls      *tls.Config // by which its certificate is known; nil if it speaks in clear
-	link     string      // to the console, as it is printed at a terminal
+	terminal bool        // whether it is started at one
 	instance string
 	flags    []string
 	ingress  string
@@ -131,6 +131,9 @@ func (d *daemon) start() {
 	d.log = &logWatch{ready: make(chan readyLine, 1)}
 	d.cmd = exec.Command(binary, args...)
 	d.cmd.Stderr = d.log
+	if d.terminal {
+		d.cmd.Stderr = openTerminal(d.t, d.log)
+	}
 	if err := d.cmd.Start(); err != nil {
 		d.t.Fatal(err)
 	}

@@ -124,22 +124,25 @@ func (p *page) everywhere(view string) {
 	p.do(chromedp.EmulateViewport(375, 740, chromedp.EmulateMobile))
 	p.scheme("light")
 	p.await(`matchMedia("(max-width: 699px)").matches`)
-	if wide := eval[int](p, `document.documentElement.scrollWidth`); wide > 375 {
-		p.t.Errorf("%s is %d pixels wide on a phone of 375", view, wide)
+	if p.look(`document.documentElement.scrollWidth <= 375`, 5*time.Second) != "" { // what is drawn by a script follows
+		p.t.Errorf("%s is %d pixels wide on a phone of 375", view, eval[int](p, `document.documentElement.scrollWidth`))
 	}
 	p.shot(view + "-phone")
 	p.do(chromedp.EmulateViewport(1280, 860))
 	p.await(`innerWidth === 1280`)
 }
 
+// built builds an image, by the page's own module.
+func (p *page) built(name, repo string) {
+	p.t.Helper()
+	eval[bool](p, fmt.Sprintf(`import("/app/store.js").then(({ dw }) => dw.call("build", [%s, %s])).then(() => true)`, quote(name), quote(repo)))
+}
+
 // made builds an image, and creates a container of it, by the page's own module.
 func (p *page) made(name, repo string, command ...string) {
 	p.t.Helper()
-	eval[bool](p, fmt.Sprintf(`import("/app/store.js").then(async ({ dw }) => {
-		await dw.call("build", [%[1]s, %[2]s]);
-		await dw.call("create", { image: %[1]s, name: %[1]s, command: %[3]s });
-		return true;
-	})`, quote(name), quote(repo), list(command)))
+	p.built(name, repo)
+	eval[bool](p, fmt.Sprintf(`import("/app/store.js").then(({ dw }) => dw.call("create", { image: %[1]s, name: %[1]s, command: %[2]s })).then(() => true)`, quote(name), list(command)))
 }
 
 func list(texts []string) string {
