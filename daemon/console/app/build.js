@@ -95,7 +95,7 @@ export function jobView(id) {
     <progress aria-label="Progress" max=${job.steps || 1} value=${running ? job.steps ? job.step - 1 || 0.3 : nothing : job.steps || 1} class=${is}></progress>
     <div class="facts">${job.params.url}${job.params.ref && job.params.ref !== "HEAD" ? `#${job.params.ref}` : nothing}${job.result ? html` · <code>${job.result.commit.slice(0, 7)}</code> · image <code>${short(job.result.id)}</code>` : nothing}</div>
     ${job.error ? html`<p class="trouble" role="alert">${job.error.reason ?? job.error.message}</p>` : nothing}
-    <dw-output .job=${job}></dw-output>`;
+    <dw-output .lines=${job.lines} label=${`Output of the build of ${job.params.name}`} file=${`build-${job.params.name}.log`}></dw-output>`;
 }
 
 function place({ position }) { return `queued, number ${position}`; }

@@ -49,8 +49,16 @@ class UsageCharts extends HTMLElement {
       const box = this.appendChild(document.createElement("section"));
       const title = box.appendChild(document.createElement("h2"));
       title.textContent = chart.title;
-      return new uPlot(options(chart, this.#width(), colour), this.#data(chart), box);
+      const plot = new uPlot(options(chart, this.#width(), colour), null, box);
+      this.#feed(plot, chart);
+      return plot;
     });
+  }
+
+  // feed shows the samples, and says the newest values unless one points at others.
+  #feed(plot, chart) {
+    plot.setData(this.#data(chart));
+    if (plot.cursor.idx == null) plot.setLegend({ idx: this.current.samples.length - 1 });
   }
 
   #width() { return Math.max(280, this.clientWidth - 34); }
@@ -63,7 +71,7 @@ class UsageCharts extends HTMLElement {
   #update() {
     if (!this.isConnected) return;
     if (!this.#plots.length) return this.#rebuild();
-    this.#plots.forEach((plot, i) => plot.setData(this.#data(CHARTS[i])));
+    this.#plots.forEach((plot, i) => this.#feed(plot, CHARTS[i]));
   }
 
   #resize() {

@@ -4,10 +4,11 @@ import { html, nothing } from "../vendor/lit-html.js";
 import { state, attempt, dw, changed } from "./store.js";
 import { actions, badge, domain } from "./containers.js";
 import { age, bytes, moment, short } from "./format.js";
+import { updateView } from "./update.js";
 import "./logs.js";
 import "./charts.js";
 
-const TABS = { logs: "Log", usage: "Usage", inspect: "Inspect", diff: "Changed files" };
+const TABS = { logs: "Log", usage: "Usage", inspect: "Inspect", diff: "Changed files", update: "Update" };
 let asked = ""; // what was asked for: NAME/inspect or NAME/diff
 let answer = null;
 
@@ -55,17 +56,24 @@ const views = {
   usage: ({ name }) => html`<dw-usage .usage=${state.usage.get(name)} .count=${state.usage.get(name)?.samples.length}></dw-usage>`,
   inspect: (c) => fetched(c, "inspect", inspect),
   diff: (c) => fetched(c, "diff", diff),
+  update: (c) => updateView(c, latest(c, "inspect")),
 };
 
-// fetched asks for something once for each state of the container, and shows it when it is there.
+// fetched shows what a method tells of the container, when it is there.
 function fetched(c, method, view) {
-  const key = `${c.name}/${method} ${c.state} ${c.started}`;
+  const answer = latest(c, method);
+  return answer ? view(answer, c.name) : html`<p class="quiet"><i class="spinner"></i> Asking the engine…</p>`;
+}
+
+// latest asks for something once for each state of the container, and gives it when it is there.
+function latest(c, method) {
+  const key = `${c.name}/${method} ${c.id} ${c.state} ${c.started}`;
   if (key !== asked) {
     asked = key;
     answer = null;
     load(key, `${c.name}/${method}`);
   }
-  return answer ? view(answer, c.name) : html`<p class="quiet"><i class="spinner"></i> Asking the engine…</p>`;
+  return answer;
 }
 
 async function load(key, method) {

@@ -2,11 +2,12 @@
 
 import { html, nothing } from "../vendor/lit-html.js";
 import { state, act, changed, loadImages } from "./store.js";
+import { Environment } from "./environment.js";
 import { size } from "./format.js";
 
 const NAME = /^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])$/;
 
-let image = "", name = "", touched = false, rows = [["", ""]], sending = false;
+let image = "", name = "", touched = false, environment = new Environment(), sending = false;
 
 // prepare fills in the image that was picked elsewhere.
 export function prepareCreate(picked) {
@@ -43,10 +44,7 @@ export function createView() {
           aria-invalid=${Boolean(trouble)} aria-describedby="name-says" @input=${({ target }) => { name = target.value; touched = true; changed(); }}>
         <p id="name-says" class=${trouble ? "says wrong" : "says"} aria-live="polite">${trouble || html`Its domain will ${base() ? "be" : "begin with"} <b>${name || "NAME"}${base()}</b>`}</p></div>
       <fieldset><legend>Environment</legend>
-        ${rows.map(([key, value], i) => html`<div class="pair">
-          <input aria-label=${`Variable ${i + 1}`} placeholder="KEY" .value=${key} autocapitalize="off" spellcheck="false" @input=${({ target }) => edit(i, 0, target.value)}>
-          <input aria-label=${`Value ${i + 1}`} placeholder="value" .value=${value} autocapitalize="off" spellcheck="false" @input=${({ target }) => edit(i, 1, target.value)}>
-          <button type="button" aria-label=${`Remove variable ${i + 1}`} ?disabled=${rows.length === 1 && !key && !value} @click=${() => drop(i)}>×</button></div>`)}
+        ${environment.view()}
       </fieldset>
       <details><summary>Limits, profile and more</summary><div class="more">
         ${field("memory", "Memory", "512m, 2g; the daemon's default when empty")}
@@ -73,23 +71,11 @@ function field(key, label, hint, mode) {
   return html`<label for=${key}>${label}</label><input id=${key} name=${key} placeholder=${hint} inputmode=${mode ?? nothing} autocapitalize="off" spellcheck="false">`;
 }
 
-function edit(i, part, value) {
-  rows[i][part] = value;
-  if (i === rows.length - 1 && value) rows.push(["", ""]);
-  changed();
-}
-
-function drop(i) {
-  rows.splice(i, 1);
-  if (!rows.length) rows.push(["", ""]);
-  changed();
-}
-
 async function submit(event) {
   event.preventDefault();
   const form = event.target, given = new FormData(form);
   const params = { image: given.get("image"), name, restart: given.get("restart"), profile: given.get("profile") };
-  params.environment = Object.fromEntries(rows.filter(([key]) => key));
+  params.environment = environment.values;
   for (const key of ["domain", "network"]) if (given.get(key)) params[key] = given.get(key);
   for (const key of ["cpus", "pids", "port"]) if (given.get(key)) params[key] = Number(given.get(key).replace(",", "."));
   if (given.get("memory")) params.memory = size(given.get("memory"));
@@ -106,7 +92,7 @@ async function submit(event) {
   sending = false;
   if (made) {
     location.hash = `#/c/${name}/logs`;
-    [name, touched, rows] = ["", false, [["", ""]]];
+    [name, touched, environment] = ["", false, new Environment()];
   }
   changed();
 }

@@ -15,7 +15,7 @@ export function ask({ title, text, yes, tick, danger }) {
 
 const KEYS = [
   ["g then c, i, b", "Go to the containers, images, builds"], ["n", "Build an image"], ["c", "Create a container"],
-  ["j, k", "Next and previous container in the list"], ["Enter, l", "Open its log"], ["s, r, x", "Start or stop, restart, remove it"],
+  ["j, k", "Next and previous container in the list"], ["Enter, l", "Open its log"], ["s, r, u, x", "Start or stop, restart, update, remove it"],
   ["/", "Search the log, or the list"], ["Enter, Shift+Enter", "Next and previous match"], ["f", "Follow the log"],
   ["p", "Pause the log"], ["w", "Wrap long lines"], ["?", "This help"],
 ];

@@ -33,7 +33,7 @@ export function onkey(event) {
 function keyed(key) {
   if (!/^[a-z]$/.test(key)) return null;
   const within = row() ?? document.querySelector(".toolbar");
-  return within?.querySelector(`button[data-key="${key}"]:not(:disabled)`);
+  return within?.querySelector(`[data-key="${key}"]:not(:disabled)`);
 }
 
 function row() { return document.activeElement?.closest("tr[data-name]"); }

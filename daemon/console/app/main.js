@@ -23,7 +23,7 @@ const views = {
   create: () => createView(),
 };
 
-const entering = { images: loadImages, build: loadBuilds, create: prepareCreate };
+const entering = { images: loadImages, c: (_, tab) => tab === "update" && loadImages(), build: loadBuilds, create: prepareCreate };
 const titles = { "": "Containers", c: "", logs: "Logs", images: "Images", build: "Build", create: "Create" };
 
 const LINKS = { connecting: "Connecting…", open: "Connected", waiting: "Reconnecting…" };
@@ -86,7 +86,7 @@ function goTo() {
     signIn(decodeURIComponent(given[1]));
   }
   route = location.hash.replace(/^#\/?/, "").split("/").map(decodeURIComponent);
-  if (state.link !== "signedOut") entering[route[0]]?.(route[1]);
+  if (state.link !== "signedOut") entering[route[0]]?.(...route.slice(1));
   document.title = [titles[route[0]] || route[1], "dockwire"].filter(Boolean).join(" · ");
   changed();
 }
@@ -94,7 +94,10 @@ function goTo() {
 onchange(() => render(page(), root));
 addEventListener("hashchange", () => {
   goTo();
-  requestAnimationFrame(() => document.getElementById("main")?.focus({ preventScroll: true }));
+  requestAnimationFrame(() => {
+    document.getElementById("main")?.focus({ preventScroll: true });
+    document.querySelector(".tabs [aria-current=page]")?.scrollIntoView({ block: "nearest", inline: "nearest" });
+  });
 });
 addEventListener("keydown", onkey);
 setInterval(changed, 1_000); // ages and times go on

@@ -1,20 +1,21 @@
-// <dw-output> is the output of a build, live.
+// <dw-output> is the output of a build or of an update, live. Its attribute label says what it is,
+// and file what it is called when it is downloaded.
 
 import { html, render } from "../vendor/lit-html.js";
 import { toolbar } from "./toolbar.js";
 import "./logview.js";
 
 class Output extends HTMLElement {
-  set job(job) {
-    if (job === this.current) return;
-    this.current = job;
-    this.draw();
+  set lines(lines) {
+    if (lines === this.current) return;
+    this.current = lines;
+    if (this.isConnected) this.draw();
   }
+  connectedCallback() { this.draw(); }
 
   draw() {
-    const { params, lines } = this.current;
-    render(html`${toolbar(this, { file: `build-${params.name}.log`, streams: false })}
-      <dw-lines label=${`Output of the build of ${params.name}`} .lines=${lines}></dw-lines>`, this);
+    render(html`${toolbar(this, { file: this.getAttribute("file"), streams: false })}
+      <dw-lines label=${this.getAttribute("label")} .lines=${this.current}></dw-lines>`, this);
   }
 }
 

@@ -14,6 +14,7 @@ export const state = {
   containers: new Map(),
   usage: new Map(),
   busy: new Map(), // what is being done to a container, by its name
+  changes: new Map(), // the last update or rollback of a container
   images: null,
   builds: null,
   refused: "",
@@ -52,7 +53,7 @@ export function signOut() {
   sessionStorage.removeItem("token");
   Object.assign(state, { link: "signedOut", engine: "up", loaded: false, images: null, builds: null });
   for (const usage of state.usage.values()) usage.stop();
-  for (const map of [state.containers, state.usage, state.busy]) map.clear();
+  for (const map of [state.containers, state.usage, state.busy, state.changes]) map.clear();
   changed();
 }
 

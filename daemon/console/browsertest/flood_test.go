@@ -51,7 +51,7 @@ func TestTwentyThousandLinesASecondAreFollowedInBoundedMemory(t *testing.T) {
 		p.await(fmt.Sprintf(last+` > %d`, lines))
 		p.bounded(fmt.Sprintf("after %d lines", lines))
 	}
-	p.numbered()
+	p.numbered(true)
 	p.shot("flood-light")
 	// Whoever reads does not lose what is read: what there is no room for is left out.
 	p.do(chromedp.KeyEvent("f"))
@@ -67,7 +67,7 @@ func TestALogIsReadBackToItsFirstLine(t *testing.T) {
 	d := startDaemon(t)
 	repo := repository(t, gittest.NewServer(t), "tall")
 	p := openConsole(t, d)
-	const total = 130_000
+	const total = 110_000
 	p.made("tall", repo, "lines", "-n", fmt.Sprint(total), "-stream", "both", "-then", "wait")
 	p.do(chromedp.Navigate(d.url() + "#/c/tall/logs"))
 	p.await(fmt.Sprintf(`[%d, %d].includes(`+last+`)`, total, total-1))

@@ -201,9 +201,10 @@ func (d *daemon) removeAll() {
 	err = errors.Join(err, e)
 	removed := map[string]bool{}
 	for _, image := range images {
-		if !removed[image.Name] {
-			removed[image.Name] = true
-			_, e := c.RemoveImage(ctx, image.Name)
+		name, _, _ := strings.Cut(image.Name, ":") // all builds of it
+		if !removed[name] {
+			removed[name] = true
+			_, e := c.RemoveImage(ctx, name)
 			err = errors.Join(err, e)
 		}
 	}

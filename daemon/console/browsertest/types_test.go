@@ -156,7 +156,7 @@ func exactly(p *strings.Builder, name string, members []string) {
 	for i, member := range members {
 		members[i] = encoded(member)
 	}
-	fmt.Fprintf(p, "true satisfies Exactly<%s, %s>;\n", name, strings.Join(members, " | "))
+	fmt.Fprintf(p, "true satisfies Exactly<NonNullable<%s>, %s>;\n", name, strings.Join(members, " | "))
 }
 
 func encoded(value any) string {

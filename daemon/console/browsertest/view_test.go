@@ -55,8 +55,14 @@ func (p *page) shows(selector, text string) {
 	p.await(fmt.Sprintf(`document.querySelector(%s)?.textContent.includes(%s)`, quote(selector), quote(text)))
 }
 
+// click clicks on what has come to rest: what a frame moves, a click misses.
 func (p *page) click(selector string) {
 	p.t.Helper()
+	p.do(chromedp.WaitVisible(chromedp.CSS(selector)))
+	eval[bool](p, fmt.Sprintf(`new Promise((resolve) => (function look(before) {
+		const box = JSON.stringify(document.querySelector(%s)?.getBoundingClientRect());
+		if (box === before) resolve(true); else requestAnimationFrame(() => look(box));
+	})())`, quote(selector)))
 	p.do(chromedp.Click(chromedp.CSS(selector)))
 }
 
@@ -136,6 +142,12 @@ func (p *page) everywhere(view string) {
 func (p *page) built(name, repo string) {
 	p.t.Helper()
 	eval[bool](p, fmt.Sprintf(`import("/app/store.js").then(({ dw }) => dw.call("build", [%s, %s])).then(() => true)`, quote(name), quote(repo)))
+}
+
+// created creates a container of an image, which does what the image says.
+func (p *page) created(image, name string) {
+	p.t.Helper()
+	eval[bool](p, fmt.Sprintf(`import("/app/store.js").then(({ dw }) => dw.call("create", [%s, %s, { MODE: "one" }])).then(() => true)`, quote(image), quote(name)))
 }
 
 // made builds an image, and creates a container of it, by the page's own module.
