@@ -9,8 +9,6 @@ import (
 	"testing"
 	"time"
 
-	"github.com/docker/docker/api/types/events"
-	"github.com/docker/docker/api/types/filters"
 	"github.com/gorilla/websocket"
 
 	"github.com/dockwire/dockwire/client/api"
@@ -62,19 +60,12 @@ func BenchmarkTop(b *testing.B) {
 }
 
 // BenchmarkBehindOurBack pauses and resumes a container at the engine, and asks
-// for the list until it says so. Beside it is how long the engine's own event
-// takes, which nobody is told of before.
+// for the list until it says so.
 func BenchmarkBehindOurBack(b *testing.B) {
 	d, names := benchCrowd(b, 100, 1)
 	cli, ws := enginetest.Client(b), d.dial()
-	told, _ := cli.Events(b.Context(), events.ListOptions{Filters: filters.NewArgs(filters.Arg("container", names[0]))})
-	var listed, event []time.Duration
+	var late []time.Duration
 	until := func(state string, change func(context.Context, string) error) {
-		arrived := make(chan time.Time)
-		go func() {
-			<-told
-			arrived <- time.Now()
-		}()
 		if err := change(b.Context(), names[0]); err != nil {
 			b.Fatal(err)
 		}
@@ -82,19 +73,16 @@ func BenchmarkBehindOurBack(b *testing.B) {
 		for all := []api.Container(nil); all == nil || all[0].State != state; {
 			ws.do("list", nil, &all)
 		}
-		listed = append(listed, time.Since(began))
-		event = append(event, (<-arrived).Sub(began))
+		late = append(late, time.Since(began))
 	}
 	for b.Loop() {
 		until(api.StatePaused, cli.ContainerPause)
 		until(api.StateRunning, cli.ContainerUnpause)
 	}
 	b.ReportMetric(0, "ns/op") // of no meaning here
-	for name, all := range map[string][]time.Duration{"list": listed, "event": event} {
-		slices.Sort(all)
-		b.ReportMetric(float64(all[len(all)/2].Microseconds())/1000, name+"-median-ms")
-		b.ReportMetric(float64(all[len(all)*99/100].Microseconds())/1000, name+"-p99-ms")
-	}
+	slices.Sort(late)
+	b.ReportMetric(float64(late[len(late)/2].Microseconds())/1000, "median-ms")
+	b.ReportMetric(float64(late[len(late)*99/100].Microseconds())/1000, "p99-ms")
 }
 
 // inFlight makes calls, that many at a time, and gives how many it made.

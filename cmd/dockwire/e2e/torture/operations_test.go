@@ -27,6 +27,8 @@ var operations = []operation{
 	{name: "stop", given: running, do: calling(stop), told: api.StateExited, survives: kept},
 	{name: "restart", given: running, do: calling(restart), told: api.StateRunning, survives: kept},
 	{name: "remove", given: running, do: calling(remove), told: "absent", survives: (*slaughter).usable},
+	{name: "update", given: running, do: calling(update), told: api.StateRunning, survives: kept},
+	{name: "rollback", given: updated, do: calling(rollback), told: api.StateRunning, survives: kept},
 	{name: "build", given: nothing, do: building, told: "absent", survives: builtOrInterrupted},
 	{name: "clone", fetches: true, given: nothing, do: building, told: "absent", survives: builtOrInterrupted},
 	{name: "create-shared", given: nothing, do: creating(func(p *api.CreateParams) { p.Network = "shared" }), told: api.StateRunning, survives: (*slaughter).usable},
@@ -53,6 +55,14 @@ func given(s *slaughter, running bool) {
 	must[api.Container](s)(c.Create(s.Context(), p))
 }
 
+func updated(s *slaughter) {
+	s.Helper()
+	running(s)
+	if err := calling(update)(s); err != nil {
+		s.Fatal(err)
+	}
+}
+
 func creating(change func(*api.CreateParams)) func(*slaughter) error {
 	return calling(func(c *client.Client, ctx context.Context, s string) (api.Container, error) {
 		p := (&slaughter{name: s}).params()
@@ -69,6 +79,14 @@ func stop(c *client.Client, ctx context.Context, name string) (api.Container, er
 
 func restart(c *client.Client, ctx context.Context, name string) (api.Container, error) {
 	return c.Restart(ctx, name, api.StopParams{})
+}
+
+func update(c *client.Client, ctx context.Context, name string) (api.Container, error) {
+	return c.Update(ctx, name, api.UpdateParams{}, nil)
+}
+
+func rollback(c *client.Client, ctx context.Context, name string) (api.Container, error) {
+	return c.Rollback(ctx, name, nil)
 }
 
 func remove(c *client.Client, ctx context.Context, name string) (api.Container, error) {
