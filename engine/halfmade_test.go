@@ -89,6 +89,10 @@ func TestTidyingLeavesAloneWhatIsInUse(t *testing.T) {
 	f := setUp(t)
 	p := api.CreateParams{Image: f.build("game"), Name: f.name("web")}
 	f.cutOff(p, 1)
+	unlock, err := f.mutating.lock(t.Context(), kindContainer+" "+p.Name)
+	if err != nil {
+		t.Fatal(err)
+	}
 	release, _, _ := f.hosts.take(p.Name, "tester", f.hostOf(p.Name))
 	before := f.left(t.Context())
 	if err := f.relist(t.Context()); err != nil {
@@ -98,6 +102,7 @@ func TestTidyingLeavesAloneWhatIsInUse(t *testing.T) {
 		t.Errorf("of a create that goes on %v is left, want %v", after, before)
 	}
 	release()
+	unlock()
 	if err := f.relist(t.Context()); err != nil {
 		t.Fatal(err)
 	}
