@@ -65,7 +65,8 @@ tools: ## Install what the tests and benchmarks call, where it is missing
 
 .PHONY: test
 test: tools engine ## Run all tests, on real containers
-	CGO_ENABLED=1 go test -race -shuffle=on ./...
+	.ci/setup current
+	CGO_ENABLED=1 go test -race -shuffle=on -timeout 30m ./...
 	for module in $(MODULES); do (cd $$module && CGO_ENABLED=1 go test -race -shuffle=on -timeout 20m ./...); done
 	cd $(TORTURE) && go test -shuffle=on ./...
 
@@ -79,12 +80,17 @@ test-current: tools ## Run all tests on a current engine, compiled for it
 torture: tools ## Run the fault tests in their long form: hours
 	cd $(TORTURE) && go test -v -timeout 0 ./... -form long
 
+.PHONY: swarm-test
+swarm-test: tools ## Run all tests of swarms of three current engines, which takes ten minutes
+	.ci/setup current
+	CGO_ENABLED=1 go test -race -tags swarm -timeout 20m -run Swarm ./engine/... ./cmd/dockwire/e2e
+
 .PHONY: lint
 lint: ## Check format, go vet and staticcheck
 	@unformatted=$$(gofmt -l $$(git ls-files -co --exclude-standard '*.go')); \
 	if [ -n "$$unformatted" ]; then echo "gofmt these:"; echo "$$unformatted"; exit 1; fi
-	go vet ./...
-	go run $(STATICCHECK) ./...
+	go vet -tags swarm ./...
+	go run $(STATICCHECK) -tags swarm ./...
 	for module in $(MODULES) $(TORTURE); do (cd $$module && go vet ./... && go run $(STATICCHECK) ./...); done
 
 .PHONY: vuln

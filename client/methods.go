@@ -57,6 +57,12 @@ func (c *Client) Restart(ctx context.Context, name string, p api.StopParams) (ap
 	return change[api.Container](ctx, c, name+"/restart", p)
 }
 
+// Scale changes how many replicas of a container run, and gives it when they do.
+// On a single engine a container is one, and 0 stops it.
+func (c *Client) Scale(ctx context.Context, name string, replicas int) (api.Container, error) {
+	return change[api.Container](ctx, c, name+"/scale", api.ScaleParams{Replicas: replicas})
+}
+
 // Inspect gives all that is known of a container.
 func (c *Client) Inspect(ctx context.Context, name string) (api.Inspect, error) {
 	return read[api.Inspect](ctx, c, name+"/inspect", api.NoParams{})

@@ -27,6 +27,13 @@ type Config struct {
 	StateDir       string        // tokens and build logs: api.DefaultStateDir()
 	Instance       string        // the label of what is ours at the engine: dockwire
 	DockerHost     string        // the engine's address: DOCKER_HOST, the current Docker context, the usual sockets
+	Engine         string        // docker, swarm, or auto: a swarm if the engine manages one: docker
+	Managers       []string      // of a swarm: addresses of further managers, for when the first is away
+	Registry       string        // of a swarm: HOST[:PORT][/PATH] where images are pushed and its nodes pull them
+	NodeAPI        string        // of a swarm: the address of a node's API, in which {address} and {name} stand for its own
+	NodeCA         string        // files for TLS to the nodes: the authority that signed for them
+	NodeCert       string        // what we show them
+	NodeKey        string        // and its key
 	AllowOrigin    []string      // origins whose pages may call, beside those of localhost
 	AllowHost      []string      // names that the control listeners go by, beside localhost
 	AllowGit       []string      // HOST[:PORT] and CIDRs that git URLs may lead to though they are not public
@@ -93,6 +100,7 @@ func (c Config) withDefaults() Config {
 	c.Domain = strings.ToLower(strings.Trim(cmp.Or(c.Domain, "localhost"), "."))
 	c.StateDir = cmp.Or(c.StateDir, api.DefaultStateDir())
 	c.Instance = cmp.Or(c.Instance, "dockwire")
+	c.Engine = cmp.Or(c.Engine, engineDocker)
 	c.Builds = cmp.Or(c.Builds, 2)
 	c.PublicHost = strings.ToLower(strings.TrimSuffix(c.PublicHost, "."))
 	c.Drain = cmp.Or(c.Drain, ingress.DefaultDrain)
@@ -115,6 +123,9 @@ func (c Config) check() error {
 	}
 	if c.KeepBuilds < 0 || c.KeepCache < 0 || c.GitCache < 0 || c.MinFree < 0 || c.BuildLimits.Negative() {
 		return errors.New("--keep-builds, --keep-cache, --git-cache, --min-free and the limits of builds cannot be negative")
+	}
+	if !slices.Contains([]string{engineDocker, engineSwarm, engineAuto}, c.Engine) {
+		return fmt.Errorf("--engine %s is not known: give docker, swarm or auto", c.Engine)
 	}
 	if !slices.Contains([]string{"", "auto", "buildkit", "classic"}, c.Builder) {
 		return fmt.Errorf("--builder %s is not known: give auto, buildkit or classic", c.Builder)

@@ -35,7 +35,7 @@ type Daemon struct {
 	methods methodTable
 	log     *zap.Logger
 	audit   *zap.Logger
-	engine  *engine.Engine
+	engine  Engine
 	builds  *builds.Jobs
 	order   *orderer
 	rpc     *rpc.Server
@@ -68,14 +68,14 @@ func Run(ctx context.Context, cfg Config) error {
 	if err != nil {
 		return err
 	}
-	d, err := newDaemon(cfg, log, lns)
+	d, err := newDaemon(ctx, cfg, log, lns)
 	if err != nil {
 		return errors.Join(err, lns.close())
 	}
 	return d.serve(ctx, lns)
 }
 
-func newDaemon(cfg Config, log *zap.Logger, lns *listeners) (*Daemon, error) {
+func newDaemon(ctx context.Context, cfg Config, log *zap.Logger, lns *listeners) (*Daemon, error) {
 	d := &Daemon{cfg: cfg, methods: allMethods(), log: log, audit: log.Named("audit"), order: newOrderer()}
 	d.ingress = ingress.New(d.ingressOptions())
 	var err error
@@ -93,7 +93,8 @@ func newDaemon(cfg Config, log *zap.Logger, lns *listeners) (*Daemon, error) {
 	settings := cfg.engine()
 	settings.Ingress, settings.TempDir, settings.Log = lns.ingressURL(cfg.Domain), clones, log.Named("engine")
 	settings.CacheDir, settings.Router = filepath.Join(cfg.StateDir, "repositories"), d.ingress
-	d.engine, err = engine.New(settings)
+	settings.Swarm.LogDir = filepath.Join(cfg.StateDir, "logs")
+	d.engine, err = cfg.openEngine(ctx, settings)
 	if err != nil {
 		return nil, err
 	}
@@ -114,6 +115,9 @@ func (c Config) engine() engine.Config {
 		GitCredentials: c.GitCredentials, KeepBuilds: c.KeepBuilds, KeepCache: c.KeepCache,
 		CacheBytes: c.GitCache, CacheRepositories: c.GitCacheCount,
 		BuildLimits: c.BuildLimits, MinFree: c.MinFree, Drain: max(0, c.Drain), UpdateTime: c.UpdateTime,
+		Swarm: engine.SwarmConfig{
+			Registry: c.Registry, Managers: c.Managers, NodeAPI: c.NodeAPI, NodeCA: c.NodeCA, NodeCert: c.NodeCert, NodeKey: c.NodeKey,
+		},
 	}
 }
 

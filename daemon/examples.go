@@ -27,6 +27,7 @@ var examples = map[string][]examplePair{
 		param("image", "shop"), param("name", "web"), param("environment", map[string]string{"MODE": "production"}))},
 	"list":         {pair("list the containers", []api.Container{container1(api.StateRunning)})},
 	"NAME/start":   {pair("start a container that runs: nothing happens", container1(api.StateRunning))},
+	"NAME/scale":   {pair("run one replica, as it does: nothing happens", container1(api.StateRunning), param("replicas", 1))},
 	"NAME/stop":    {pair("stop a container within five seconds", ended(api.StateExited), param("timeout", 5))},
 	"NAME/restart": {pair("restart a container", ended(api.StateRunning))},
 	"NAME/diff":    {pair("list the changes below /data", []api.Change{}, param("path", "/data"))},
@@ -47,7 +48,7 @@ var examples = map[string][]examplePair{
 }
 
 // exampleOrder is the order in which the examples are true.
-var exampleOrder = strings.Fields("build builds cancelBuild create list NAME/start images NAME/image NAME/inspect NAME/diff NAME/logs NAME/top NAME/update NAME/rollback NAME/stop NAME/restart remove removeImage")
+var exampleOrder = strings.Fields("build builds cancelBuild create list NAME/start NAME/scale images NAME/image NAME/inspect NAME/diff NAME/logs NAME/top NAME/update NAME/rollback NAME/stop NAME/restart remove removeImage")
 
 const (
 	exampleBuild  = "5f0c2a9be41d"

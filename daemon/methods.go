@@ -62,6 +62,10 @@ func allMethods() methodTable {
 			claims:  onContainer[api.NoParams],
 			keeps:   true,
 		}, rollbackContainer),
+		define("NAME/scale", access.Deploy, "Change how many replicas of the container run.", traits[api.ScaleParams]{
+			errors: []api.Code{api.CodeStartFailed},
+			claims: onContainer[api.ScaleParams],
+		}, ofLive(scale)),
 		define("NAME/start", access.Deploy, "Start the container, unless it runs.", traits[api.NoParams]{
 			errors: []api.Code{api.CodeStartFailed},
 			claims: onContainer[api.NoParams],
@@ -172,6 +176,10 @@ func logs(ctx context.Context, d *Daemon, c *call, p *api.LogsParams) (api.LogsR
 
 func restart(ctx context.Context, d *Daemon, c *call, p *api.StopParams) (api.Container, error) {
 	return d.engine.Restart(ctx, c.name, p.Timeout)
+}
+
+func scale(ctx context.Context, d *Daemon, c *call, p *api.ScaleParams) (api.Container, error) {
+	return d.engine.Scale(ctx, c.name, p.Replicas)
 }
 
 func start(ctx context.Context, d *Daemon, c *call, _ *api.NoParams) (api.Container, error) {

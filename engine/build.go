@@ -62,7 +62,7 @@ type imageBuild struct {
 	commit string
 }
 
-func (b *imageBuild) tag(version string) string { return repository + b.p.Name + ":" + version }
+func (b *imageBuild) tag(version string) string { return b.repository + b.p.Name + ":" + version }
 
 func (b *imageBuild) all(ctx context.Context) error {
 	if err := b.ready(ctx); err != nil {

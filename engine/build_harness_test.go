@@ -157,7 +157,7 @@ func bothBuilders(t *testing.T, test func(t *testing.T, w *workshop)) {
 
 func (w *workshop) labelsOf(name string) map[string]string {
 	w.t.Helper()
-	ref, _ := ownReference(name)
+	ref, _ := ownReference(repository, name)
 	found, err := w.docker.ImageInspect(w.t.Context(), ref)
 	if err != nil {
 		w.t.Fatal(err)
@@ -168,7 +168,7 @@ func (w *workshop) labelsOf(name string) map[string]string {
 // filesOf gives the content of an image's files.
 func (w *workshop) filesOf(name string) map[string]string {
 	w.t.Helper()
-	ref, _ := ownReference(name)
+	ref, _ := ownReference(repository, name)
 	made, err := w.docker.ContainerCreate(w.t.Context(), &container.Config{Image: ref, Cmd: []string{"none"}}, nil, nil, nil, "")
 	if err != nil {
 		w.t.Fatal(err)

@@ -16,7 +16,7 @@ const repositoryPassword = "r3po-s3cr3t"
 // said, in its answer, or in the image.
 func (w *workshop) shows(name string, out *transcript, answer ...any) (places []string) {
 	w.t.Helper()
-	ref, _ := ownReference(name)
+	ref, _ := ownReference(repository, name)
 	history, err := w.docker.ImageHistory(w.t.Context(), ref)
 	if err != nil {
 		w.t.Fatal(err)

@@ -4,7 +4,6 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
-	"slices"
 	"time"
 
 	"github.com/docker/docker/api/types"
@@ -27,10 +26,7 @@ func (e *Engine) List(ctx context.Context, seen func(name string) bool) (json.Ra
 	if err := e.certain(ctx); err != nil {
 		return nil, err
 	}
-	if seen == nil {
-		return e.state.answer(), nil
-	}
-	return arrayOf(slices.DeleteFunc(e.state.list(), func(r *record) bool { return !seen(r.Name) })), nil
+	return e.state.listed(seen), nil
 }
 
 // Container gives the container called name as it was last known, whether or

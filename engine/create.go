@@ -41,6 +41,9 @@ func (e *Engine) specOf(ctx context.Context, p api.CreateParams, owner string) (
 	if err != nil {
 		return spec{}, nil, err
 	}
+	if p.Replicas > 1 {
+		return spec{}, nil, oneReplica(p.Replicas)
+	}
 	volumes, err := parseVolumes(p.Volumes)
 	if err != nil {
 		return spec{}, nil, err
@@ -199,7 +202,7 @@ func (e *Engine) reserve(ctx context.Context, s spec) (release func(), err error
 		return nil, domainTaken(host, holder)
 	}
 	if err = e.nameFree(ctx, s.Name); err == nil {
-		err = e.domainFree(s)
+		err = domainFree(e.state, s)
 	}
 	if err != nil {
 		release()
@@ -228,8 +231,8 @@ func (e *Engine) nameFree(ctx context.Context, name string) error {
 }
 
 // domainFree refuses a domain that containers of another owner have.
-func (e *Engine) domainFree(s spec) error {
-	for _, r := range e.state.at(s.domain) {
+func domainFree(known *state, s spec) error {
+	for _, r := range known.at(s.domain) {
 		if r.Name != s.Name && r.owner != s.owner() {
 			return domainTaken(s.domain, r.Name)
 		}

@@ -69,8 +69,12 @@ type demuxer struct {
 	doubt   int           // how many up to the last one that may lack its beginning, if the reading began inside the log
 }
 
-func newDemuxer(r io.Reader) *demuxer {
-	return &demuxer{r: bufio.NewReaderSize(r, frameBuffer)}
+func newDemuxer(r io.Reader) *demuxer { return newDemuxerSize(r, frameBuffer) }
+
+// newDemuxerSize is newDemuxer with a smaller buffer, where there are many. It
+// grows when it has to.
+func newDemuxerSize(r io.Reader, size int) *demuxer {
+	return &demuxer{r: bufio.NewReaderSize(r, size)}
 }
 
 // next gives the next line that has ended. It gives io.EOF at the end of the
@@ -136,7 +140,7 @@ func (d *demuxer) frame() (frame, error) {
 		return frame{}, fmt.Errorf("the log has a frame of stream %d", f.stream)
 	}
 	if f.size > d.r.Size() {
-		d.r = bufio.NewReaderSize(d.r, frameMax)
+		d.r = bufio.NewReaderSize(d.r, bufferFor(f.size))
 	}
 	data, err := d.r.Peek(min(f.size, frameMax))
 	if err != nil {
@@ -157,6 +161,15 @@ func (f *frame) parse(data []byte, stamps *stampReader) error {
 	}
 	f.time, f.text = at, text
 	return nil
+}
+
+// bufferFor gives the size of a buffer that holds a frame, as far as it is
+// looked at.
+func bufferFor(frame int) int {
+	if frame <= frameBuffer {
+		return frameBuffer
+	}
+	return frameMax
 }
 
 func (d *demuxer) take(f frame) {

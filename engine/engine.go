@@ -1,6 +1,6 @@
-// Package engine drives a Docker Engine in dockwire's terms: names, images,
-// containers, lines and usage. It is the only importer of the engine's client
-// library and shows nothing of it.
+// Package engine drives a Docker Engine, or a Swarm of them, in dockwire's terms:
+// names, images, containers, lines and usage. It is the only importer of the
+// engine's client library and shows nothing of it.
 //
 // Everything that it makes carries its labels, one of them the instance, and it
 // touches nothing that does not carry its own. These labels are the database:
@@ -53,6 +53,8 @@ type Config struct {
 	CacheBytes        int64  // of the clones that are kept: 2 GiB when 0
 	CacheRepositories int    // how many are kept: 100 when 0, none when negative
 
+	Swarm SwarmConfig // of a Swarm only
+
 	TempDir string // where clones live while a build runs
 	Log     *zap.Logger
 }
@@ -82,10 +84,14 @@ type Engine struct {
 	repositories *git.Cache // clones that are kept; nil for none
 
 	firewallMode atomic.Pointer[firewallMode] // what the configuration means at this engine
+
+	repository string           // the beginning of the tags of images that are built
+	elsewhere  func() []*record // containers that are not this engine's and use its images
 }
 
 func newEngine(cfg Config, cli *client.Client) *Engine {
-	e := &Engine{cfg: cfg, cli: cli, log: cfg.Log, state: newState(), firewall: firewall.New(cfg.Instance, subnetPool)}
+	e := &Engine{cfg: cfg, cli: cli, log: cfg.Log, state: newState(), firewall: firewall.New(cfg.Instance, subnetPool),
+		repository: repository, elsewhere: func() []*record { return nil }}
 	e.state.route = e.route
 	return e
 }

@@ -25,7 +25,7 @@ func (e *Engine) Images(ctx context.Context) ([]api.Image, error) {
 	users := e.imageUsers()
 	images := []api.Image{}
 	for _, summary := range found {
-		for _, name := range namesOf(summary.RepoTags) {
+		for _, name := range e.namesOf(summary.RepoTags) {
 			images = append(images, imageOf(name, summary, users[summary.ID]))
 		}
 	}
@@ -69,7 +69,7 @@ func (e *Engine) summaryOf(found image.InspectResponse) *image.Summary {
 // RemoveImage removes the builds of an image that no container uses: all of
 // NAME, or the one that NAME:COMMIT is. It answers the latest of them.
 func (e *Engine) RemoveImage(ctx context.Context, name string) (api.Image, error) {
-	if _, ok := ownReference(name); !ok {
+	if _, ok := ownReference(e.repository, name); !ok {
 		return api.Image{}, invalid("name", "name %s is not allowed: give the NAME of an image, or NAME:COMMIT", quote(name))
 	}
 	base, _, _ := strings.Cut(name, ":")
@@ -90,7 +90,7 @@ func (e *Engine) RemoveImage(ctx context.Context, name string) (api.Image, error
 
 // buildsOf gives the builds that NAME or NAME:COMMIT means, the latest first.
 func (e *Engine) buildsOf(ctx context.Context, name string) ([]image.Summary, error) {
-	reference := repository + name
+	reference := e.repository + name
 	if !strings.Contains(name, ":") {
 		reference += ":*"
 	}
@@ -139,7 +139,7 @@ func (e *Engine) listImages(ctx context.Context, more ...filters.KeyValuePair) (
 // a rollback, by its id.
 func (e *Engine) imageUsers() map[string][]string {
 	users := map[string][]string{}
-	for _, r := range e.state.all() {
+	for _, r := range append(e.state.all(), e.elsewhere()...) {
 		if names := users[r.imageID]; len(names) == 0 || names[len(names)-1] != r.Name {
 			users[r.imageID] = append(names, r.Name)
 		}
@@ -149,11 +149,11 @@ func (e *Engine) imageUsers() map[string][]string {
 
 // namesOf gives the names that an image with these tags goes by. The latest
 // build of an image is not listed under its commit too.
-func namesOf(tags []string) []string {
+func (e *Engine) namesOf(tags []string) []string {
 	isLatest := map[string]bool{}
 	var names []string
 	for _, tag := range tags {
-		if name, ok := imageOfTag(tag); ok {
+		if name, ok := imageOfTag(e.repository, tag); ok {
 			names = append(names, name)
 			isLatest[name] = !strings.Contains(name, ":")
 		}

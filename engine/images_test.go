@@ -79,7 +79,7 @@ func TestNamesOfTagsListTheLatestBuildOnce(t *testing.T) {
 		{[]string{"localhost/dockwire/a:0123abc"}, []string{"a:0123abc"}},
 		{[]string{"localhost/dockwire/a:latest", "localhost/dockwire/b:0123abc", "mine:1"}, []string{"a", "b:0123abc"}},
 	} {
-		if got := namesOf(c.tags); !slices.Equal(got, c.want) {
+		if got := (&Engine{repository: repository}).namesOf(c.tags); !slices.Equal(got, c.want) {
 			t.Errorf("%v gave %v, want %v", c.tags, got, c.want)
 		}
 	}

@@ -26,6 +26,11 @@ const (
 	labelOwner   = "io.dockwire.owner"   // who created it: the id of a token, as a rule
 	labelNetwork = "io.dockwire.network" // the shared network of a container, if any
 	labelCreate  = "io.dockwire.create"  // what its create was asked, as JSON, but for the values of its environment
+
+	labelReplicas = "io.dockwire.replicas" // of a service: how many it has when it is started
+	labelStopped  = "io.dockwire.stopped"  // of a service: when it was stopped, RFC 3339; none while it is to run
+	labelPrevious = "io.dockwire.previous" // of a service: what its last update replaced
+	labelImageID  = "io.dockwire.image-id" // of a service: the image's at the engine that built it
 )
 
 const (
@@ -35,6 +40,8 @@ const (
 	kindShared    = "shared-network" // of those that asked for it
 	kindBuild     = "build-network"  // of the steps of one build
 	kindVolume    = "volume"
+	kindReplica   = "replica"  // the container of a task of a service
+	kindOverlay   = "overlay"  // the network of one service
 	kindDomain    = "domain"   // of errors only
 	kindPrevious  = "previous" // likewise: the container that an update replaced
 )

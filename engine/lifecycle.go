@@ -159,3 +159,20 @@ func stopOptions(grace time.Duration) container.StopOptions {
 	seconds := int(math.Ceil(grace.Seconds()))
 	return container.StopOptions{Timeout: &seconds}
 }
+
+// Scale stops the container called name when replicas is 0, and starts it when
+// that is 1. More are for a Swarm.
+func (e *Engine) Scale(ctx context.Context, name string, replicas int) (api.Container, error) {
+	switch replicas {
+	case 0:
+		return e.Stop(ctx, name, nil)
+	case 1:
+		return e.Start(ctx, name)
+	}
+	return api.Container{}, oneReplica(replicas)
+}
+
+// oneReplica says that an engine runs one of each container.
+func oneReplica(replicas int) error {
+	return invalid("replicas", "replicas %d is not allowed: on a single engine a container is one; give others the same domain, or use a swarm", replicas)
+}

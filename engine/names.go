@@ -39,9 +39,10 @@ func checkImageName(param, name string) error {
 	return nil
 }
 
-// ownReference gives the engine's reference for NAME or NAME:COMMIT. What is
+// ownReference gives the engine's reference for NAME or NAME:COMMIT in the
+// repository. What is
 // not such a name is not ok.
-func ownReference(name string) (ref string, ok bool) {
+func ownReference(repository, name string) (ref string, ok bool) {
 	base, tag, tagged := strings.Cut(name, ":")
 	if len(base) > maxImageName || !imageName.MatchString(base) {
 		return "", false
@@ -54,7 +55,7 @@ func ownReference(name string) (ref string, ok bool) {
 
 // imageOfTag gives the name of the image that we tagged so: NAME for the latest
 // build, NAME:COMMIT for any.
-func imageOfTag(tag string) (name string, ok bool) {
+func imageOfTag(repository, tag string) (name string, ok bool) {
 	name, ok = strings.CutPrefix(tag, repository)
 	return strings.TrimSuffix(name, ":latest"), ok
 }

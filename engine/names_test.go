@@ -73,7 +73,7 @@ func TestOwnReferenceTakesNamesAndCommitsOnly(t *testing.T) {
 		"localhost/dockwire/game":   "",
 		"game@sha256:0123456789abc": "",
 	} {
-		ref, ok := ownReference(name)
+		ref, ok := ownReference(repository, name)
 		if ok != (want != "") || ok && ref != want {
 			t.Errorf("%q gave %q, %v", name, ref, ok)
 		}
@@ -142,7 +142,7 @@ func FuzzOwnReference(f *testing.F) {
 		f.Add(seed)
 	}
 	f.Fuzz(func(t *testing.T, name string) {
-		ref, ok := ownReference(name)
+		ref, ok := ownReference(repository, name)
 		if !ok {
 			return
 		}
@@ -150,7 +150,7 @@ func FuzzOwnReference(f *testing.F) {
 		if !found || strings.ContainsAny(rest, "/@ \n") || strings.Count(rest, ":") != 1 {
 			t.Errorf("%q gave the reference %q", name, ref)
 		}
-		if back, _ := imageOfTag(ref); back != name {
+		if back, _ := imageOfTag(repository, ref); back != name {
 			t.Errorf("%q came back as %q", name, back)
 		}
 	})

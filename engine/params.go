@@ -11,11 +11,12 @@ import (
 // The bounds of what a caller may ask for. The upper ones of memory and CPU are
 // the host's own.
 const (
-	leastMemory = 6 << 20 // the engine takes no less
-	leastCPUs   = 0.01
-	leastPids   = 4
-	mostPids    = 32768
-	mostText    = 128 << 10 // of one variable or argument: the kernel takes no more
+	leastMemory  = 6 << 20 // the engine takes no less
+	leastCPUs    = 0.01
+	leastPids    = 4
+	mostPids     = 32768
+	mostReplicas = 1000
+	mostText     = 128 << 10 // of one variable or argument: the kernel takes no more
 )
 
 // The limits of the profiles.
@@ -30,6 +31,7 @@ func checkCreate(p api.CreateParams, base string) (api.CreateParams, error) {
 	p = withDefaults(p)
 	checks := []func(api.CreateParams) error{
 		func(p api.CreateParams) error { return checkName("name", p.Name) },
+		checkReplicas,
 		checkProfile, checkRestart, checkPort, checkEnvironment, checkCommandText,
 		func(p api.CreateParams) error {
 			if p.Domain == "" {
@@ -58,6 +60,7 @@ func withDefaults(p api.CreateParams) api.CreateParams {
 	setDefault(&p.Restart, "unless-stopped")
 	setDefault(&p.Init, &yes)
 	setDefault(&p.Start, &yes)
+	setDefault(&p.Replicas, 1)
 	limits := defaultLimits
 	if p.Profile == profileStrict {
 		limits = strictLimits
@@ -73,6 +76,13 @@ func setDefault[T comparable](value *T, def T) {
 	if *value == zero {
 		*value = def
 	}
+}
+
+func checkReplicas(p api.CreateParams) error {
+	if p.Replicas < 0 || p.Replicas > mostReplicas {
+		return invalid("replicas", "replicas %d is not allowed: give 1 to %d", p.Replicas, mostReplicas)
+	}
+	return nil
 }
 
 func checkProfile(p api.CreateParams) error {

@@ -40,7 +40,7 @@ func (e *Engine) superfluous(builds []image.Summary) (old []image.Summary) {
 	users := e.imageUsers()
 	left := cmp.Or(e.cfg.KeepBuilds, keepBuilds)
 	for _, b := range builds {
-		tagged := len(namesOf(b.RepoTags)) > 0
+		tagged := len(e.namesOf(b.RepoTags)) > 0
 		if len(users[b.ID]) > 0 || tagged && left > 0 {
 			if tagged {
 				left--
@@ -60,7 +60,7 @@ func (e *Engine) removeBuild(ctx context.Context, b image.Summary) {
 		references = []string{b.ID}
 	}
 	for _, reference := range references {
-		if reference != b.ID && !strings.HasPrefix(reference, repository) {
+		if reference != b.ID && !strings.HasPrefix(reference, e.repository) {
 			continue
 		}
 		_, err := e.cli.ImageRemove(ctx, reference, image.RemoveOptions{PruneChildren: true})

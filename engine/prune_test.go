@@ -22,7 +22,7 @@ func (w *workshop) buildsLeft(name string) map[string]string {
 	left := map[string]string{}
 	for _, i := range found {
 		left[i.ID] = i.Labels[labelCommit]
-		if len(namesOf(i.RepoTags)) == 0 {
+		if len(w.namesOf(i.RepoTags)) == 0 {
 			left[i.ID] = "none"
 		}
 	}

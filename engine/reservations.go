@@ -53,3 +53,10 @@ func (r *reservations) taken(host string) bool {
 	_, ok := r.holders[host]
 	return ok
 }
+
+// any says whether something is being created.
+func (r *reservations) any() bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return len(r.holders) > 0
+}

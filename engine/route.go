@@ -11,6 +11,7 @@ import (
 // that are equal in Started and Address lead to the same process.
 type Route struct {
 	Name    string
+	Replica int // on a swarm, from 1
 	ID      string
 	Host    string         // the host that it has by its name, in lower case; empty when it serves no HTTP
 	Domain  string         // its custom domain, which others may share, else Host
@@ -34,6 +35,10 @@ type Router interface {
 	// has the state removed. It is called before anything else is done with a
 	// container's address, and must neither wait nor call the Engine.
 	Route(Route)
+
+	// Together has change tell of many Routes, which need not be known each by
+	// itself, but all of them when it returns.
+	Together(change func())
 
 	// Drain takes a container out of service and returns once nobody is served
 	// by it any more, which takes no longer than Config.Drain. It is not served

@@ -34,6 +34,8 @@ func (r *told) Route(route Route) {
 	r.last[route.ID] = route
 }
 
+func (r *told) Together(change func()) { change() }
+
 func (r *told) Drain(ctx context.Context, id string) (release func()) {
 	c, err := r.docker.ContainerInspect(ctx, id)
 	if err == nil {

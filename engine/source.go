@@ -24,7 +24,7 @@ type facts struct {
 // source finds the image that create was given: one that this instance built,
 // else one that the configuration allows, which is pulled when it is missing.
 func (e *Engine) source(ctx context.Context, name string) (facts, error) {
-	if ref, ok := ownReference(name); ok {
+	if ref, ok := ownReference(e.repository, name); ok {
 		found, err := e.inspectImage(ctx, ref)
 		if err == nil && e.owns(found.Config.Labels, kindImage) {
 			return factsOf(found, found.Config.Labels), nil

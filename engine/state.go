@@ -28,6 +28,7 @@ type record struct {
 	until    int64          // of one that was replaced: when that was, in Unix nanoseconds of the engine
 	details  details        // what inspect tells besides
 	around   *surroundings
+	service  *service // what a swarm knows besides; nil of an engine
 
 	version uint64          // of the state when the Container last changed; 0 for one that only the list has told of
 	json    json.RawMessage // the Container
@@ -86,6 +87,15 @@ func (s *state) list() []*record {
 
 func byName(records map[string]*record) []*record {
 	return slices.SortedFunc(maps.Values(records), func(a, b *record) int { return strings.Compare(a.Name, b.Name) })
+}
+
+// listed gives the JSON of the containers whose names are seen, by name; of all
+// when seen is nil.
+func (s *state) listed(seen func(name string) bool) json.RawMessage {
+	if seen == nil {
+		return s.answer()
+	}
+	return arrayOf(slices.DeleteFunc(s.list(), func(r *record) bool { return !seen(r.Name) }))
 }
 
 // answer gives the JSON of all containers, by name. It is made once for each

@@ -2,6 +2,7 @@ package api
 
 import (
 	"encoding/json"
+	"strconv"
 	"unicode/utf8"
 )
 
@@ -25,6 +26,9 @@ type Line struct {
 	Stream string `json:"stream"`
 	Text   string `json:"text"`
 	Cut    bool   `json:"cut,omitempty"`
+
+	// Replica is the one that wrote the line, from 1, on a swarm; else 0.
+	Replica int `json:"replica,omitempty"`
 }
 
 // AppendJSON appends the wire form of l to buf. It is what json.Marshal gives
@@ -39,6 +43,10 @@ func (l Line) AppendJSON(buf []byte) []byte {
 	buf = AppendString(buf, l.Text)
 	if l.Cut {
 		buf = append(buf, `,"cut":true`...)
+	}
+	if l.Replica != 0 {
+		buf = append(buf, `,"replica":`...)
+		buf = strconv.AppendInt(buf, int64(l.Replica), 10)
 	}
 	return append(buf, '}')
 }

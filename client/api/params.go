@@ -52,6 +52,7 @@ type CreateParams struct {
 	Profile     string            `json:"profile,omitempty" jsonschema:"default or strict" default:"default"`
 	Init        *bool             `json:"init,omitempty" jsonschema:"run an init as process 1; false for an image that brings its own" default:"true"`
 	Start       *bool             `json:"start,omitempty" jsonschema:"start the container at once" default:"true"`
+	Replicas    int               `json:"replicas,omitempty" jsonschema:"how many of it run, on a swarm" default:"1"`
 }
 
 // UpdateParams are the parameters of NAME/update.
@@ -89,6 +90,11 @@ type DiffParams struct {
 // StopParams are the parameters of NAME/stop and NAME/restart.
 type StopParams struct {
 	Timeout *float64 `json:"timeout,omitempty" jsonschema:"seconds to wait before the container is killed" default:"10"`
+}
+
+// ScaleParams are the parameters of NAME/scale.
+type ScaleParams struct {
+	Replicas int `json:"replicas" jsonschema:"how many are to run; 0 stops it"`
 }
 
 // TopParams are the parameters of NAME/top.

@@ -38,6 +38,11 @@ type Container struct {
 	URL       string `json:"url"`
 	Port      int    `json:"port"` // 0: serves none
 	Commit    string `json:"commit"`
+
+	// On a swarm a container is several, its replicas. Elsewhere these are 0.
+	Replicas int `json:"replicas,omitempty"` // that are to run
+	Serving  int `json:"serving,omitempty"`  // that run
+	Orphans  int `json:"orphans,omitempty"`  // that were replaced and may run on, on nodes that are down
 }
 
 // Running says whether a process of the container runs.
@@ -56,6 +61,8 @@ type Inspect struct {
 	ImageDetails  Image           `json:"imageDetails"`
 	Previous      *Previous       `json:"previous,omitempty"` // what rollback goes back to
 	Pool          []PoolMember    `json:"pool,omitempty"`     // all that serve its domain, itself included
+	Tasks         []Task          `json:"tasks,omitempty"`    // its replicas, on a swarm: those there are, and the last ones that ended
+	Nodes         []Node          `json:"nodes,omitempty"`    // of the swarm, that have or had one
 	Engine        json.RawMessage `json:"engine,omitempty"`   // the engine's own document, for the admin scope
 }
 
@@ -66,6 +73,31 @@ type Previous struct {
 	Commit   string `json:"commit"`
 	Created  Time   `json:"created"`
 	Finished Time   `json:"finished"`
+}
+
+// Task is one run of a replica on a node of a swarm.
+type Task struct {
+	ID       string `json:"id"`
+	Replica  int    `json:"replica"` // from 1
+	Node     string `json:"node"`    // its name; "" before one was chosen
+	Address  string `json:"address"` // HOST:PORT on the node; "" while nothing is served there
+	State    string `json:"state"`   // as the swarm calls it
+	Wanted   string `json:"wanted"`  // the state that it is to have
+	Since    Time   `json:"since"`   // when it came into its state
+	ExitCode int    `json:"exitCode"`
+	Error    string `json:"error,omitempty"`
+	Commit   string `json:"commit"`
+	Orphan   bool   `json:"orphan,omitempty"` // it was replaced, and may run on, on a node that is down
+}
+
+// Node is an engine of a swarm.
+type Node struct {
+	Name         string `json:"name"`
+	ID           string `json:"id"`
+	Address      string `json:"address"`
+	State        string `json:"state"`        // ready, down, disconnected or unknown
+	Availability string `json:"availability"` // active, pause or drain
+	Manager      bool   `json:"manager"`
 }
 
 // Configuration is how a container is run.
@@ -117,9 +149,10 @@ type Mount struct {
 
 // PoolMember says whether HTTP for a domain goes to a container.
 type PoolMember struct {
-	Name   string `json:"name"`
-	State  string `json:"state"`
-	Reason string `json:"reason,omitempty"` // why it is not PoolServing
+	Name    string `json:"name"`
+	Replica int    `json:"replica,omitempty"` // which one of it, on a swarm
+	State   string `json:"state"`
+	Reason  string `json:"reason,omitempty"` // why it is not PoolServing
 }
 
 // The states of a PoolMember.
@@ -189,8 +222,9 @@ const (
 
 // Change is a path that differs from the image's.
 type Change struct {
-	Path string `json:"path"`
-	Kind string `json:"kind"`
+	Path    string `json:"path"`
+	Kind    string `json:"kind"`
+	Replica int    `json:"replica,omitempty"` // whose file it is, on a swarm
 }
 
 // LogsResult is what NAME/logs answers; with follow, Lines is empty, for they
@@ -208,6 +242,21 @@ type LogsResult struct {
 type Usage struct {
 	Name    string       `json:"name"`
 	Time    Time         `json:"time"`
+	CPU     CPUUsage     `json:"cpu"`
+	Memory  MemoryUsage  `json:"memory"`
+	Network NetworkUsage `json:"network"`
+	Disk    DiskUsage    `json:"disk"`
+	Pids    int64        `json:"pids"`
+
+	// Replicas has each one's, on a swarm; the others are their sums.
+	Replicas []ReplicaUsage `json:"replicas,omitempty"`
+}
+
+// ReplicaUsage is what one replica uses.
+type ReplicaUsage struct {
+	Replica int          `json:"replica"`
+	Node    string       `json:"node"`
+	Error   string       `json:"error,omitempty"` // why it is not known
 	CPU     CPUUsage     `json:"cpu"`
 	Memory  MemoryUsage  `json:"memory"`
 	Network NetworkUsage `json:"network"`

@@ -78,7 +78,7 @@ type group struct {
 func (a *app) groups() []group {
 	return []group{
 		{"Images", []*cobra.Command{a.build(), a.images(), a.removeImage(), a.builds(), a.cancelBuild()}},
-		{"Containers", []*cobra.Command{a.create(), a.update(), a.rollback(), a.list(), a.start(), a.stop(), a.restart(), a.remove()}},
+		{"Containers", []*cobra.Command{a.create(), a.update(), a.rollback(), a.list(), a.start(), a.stop(), a.restart(), a.scale(), a.remove()}},
 		{"Watching", []*cobra.Command{a.logs(), a.top(), a.inspect(), a.diff()}},
 		{"The daemon", []*cobra.Command{a.serve(), a.doctor(), a.call(), a.token(), a.version()}},
 	}

@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"fmt"
+	"strconv"
 
 	"github.com/dockwire/dockwire/client/api"
 	"github.com/spf13/cobra"
@@ -61,6 +62,8 @@ func (a *app) containerTable() func([]api.Container) {
 // stateText says in a few words how a container is.
 func stateText(c api.Container) string {
 	switch {
+	case c.Replicas > 1 || c.Orphans > 0:
+		return fmt.Sprintf("%s %d/%d", c.State, c.Serving, c.Replicas) + orphans(c)
 	case c.OOMKilled && c.State == api.StateExited:
 		return "exited (out of memory)"
 	case c.State == api.StateExited:
@@ -69,6 +72,14 @@ func stateText(c api.Container) string {
 		return c.State + " (" + c.Health + ")"
 	}
 	return c.State
+}
+
+// orphans says how many replaced replicas may run on.
+func orphans(c api.Container) string {
+	if c.Orphans == 0 {
+		return ""
+	}
+	return fmt.Sprintf(" (%d orphaned)", c.Orphans)
 }
 
 func stateColor(c api.Container) string {
@@ -103,6 +114,24 @@ func (a *app) restart() *cobra.Command {
 		func(ctx context.Context, name string) (api.Container, error) { return a.client.Restart(ctx, name, p) })
 	timeoutFlag(cmd, &p)
 	return cmd
+}
+
+func (a *app) scale() *cobra.Command {
+	return &cobra.Command{
+		Use:     "scale NAME REPLICAS",
+		Short:   "Change how many replicas of a container run, on a swarm",
+		Example: "  dockwire scale prodbackend 6",
+		Args:    cobra.ExactArgs(2),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			replicas, err := strconv.Atoi(args[1])
+			if err != nil {
+				return usagef("a number of replicas is wanted, not %q", args[1])
+			}
+			container, err := a.client.Scale(cmd.Context(), args[0], replicas)
+			return answer(a, container, err, a.printState)
+		},
+		ValidArgsFunction: a.names,
+	}
 }
 
 func (a *app) remove() *cobra.Command {

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"fmt"
 	"slices"
+	"strconv"
 	"strings"
 
 	"github.com/dockwire/dockwire/client/api"
@@ -55,6 +56,7 @@ func (a *app) printInspect(d api.Inspect) {
 	})
 	a.sheet("Previous", previous(d.Previous))
 	a.sheet("Served by", pool(d.Pool))
+	a.sheet("Replicas", replicas(d.Tasks))
 	a.sheet("Volumes", mounts(d.Mounts))
 }
 
@@ -114,7 +116,27 @@ func pool(list []api.PoolMember) [][2]string {
 		if m.Reason != "" {
 			state += ": " + m.Reason
 		}
-		fields = append(fields, [2]string{m.Name, state})
+		name := m.Name
+		if m.Replica != 0 {
+			name += "." + strconv.Itoa(m.Replica)
+		}
+		fields = append(fields, [2]string{name, state})
+	}
+	return fields
+}
+
+// replicas says where each replica runs, or what became of it.
+func replicas(tasks []api.Task) [][2]string {
+	var fields [][2]string
+	for _, t := range tasks {
+		state := t.State + " on " + orDash(t.Node)
+		if t.Orphan {
+			state += ", orphaned"
+		}
+		if t.Error != "" {
+			state += ": " + t.Error
+		}
+		fields = append(fields, [2]string{strconv.Itoa(t.Replica), state})
 	}
 	return fields
 }

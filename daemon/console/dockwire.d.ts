@@ -143,6 +143,7 @@ export interface ContainerMethods {
   logs: [LogsParams, LogsResult, LogsOutput];
   restart: [{ timeout?: number }, Container, never];
   rollback: [None, Container, RollbackOutput];
+  scale: [{ replicas: number }, Container, never];
   start: [None, Container, never];
   stop: [{ timeout?: number }, Container, never];
   top: [{ follow?: boolean; interval?: number }, Usage, TopOutput];
@@ -189,6 +190,7 @@ export interface CreateParams {
   profile?: "default" | "strict";
   init?: boolean;
   start?: boolean;
+  replicas?: number;
 }
 
 export interface UpdateParams {
@@ -253,6 +255,9 @@ export interface Container {
   url: string;
   port: number;
   commit: string;
+  replicas?: number;
+  serving?: number;
+  orphans?: number;
 }
 
 export interface Inspect extends Container {
@@ -280,7 +285,21 @@ export interface Inspect extends Container {
   imageDetails: Image;
   /** What rollback goes back to. */
   previous?: { id: string; image: string; commit: string; created: Time | null; finished: Time | null } | null;
-  pool?: { name: string; state: "serving" | "starting" | "draining" | "out"; reason?: string }[] | null;
+  pool?: { name: string; replica?: number; state: "serving" | "starting" | "draining" | "out"; reason?: string }[] | null;
+  tasks?: {
+    id: string;
+    replica: number;
+    node: string;
+    address: string;
+    state: string;
+    wanted: string;
+    since: Time | null;
+    exitCode: number;
+    error?: string;
+    commit: string;
+    orphan?: boolean;
+  }[] | null;
+  nodes?: { name: string; id: string; address: string; state: string; availability: string; manager: boolean }[] | null;
   engine?: unknown;
 }
 
@@ -298,6 +317,7 @@ export interface Image {
 export interface Change {
   path: string;
   kind: "added" | "modified" | "deleted";
+  replica?: number;
 }
 
 export interface LogsResult {
@@ -309,9 +329,13 @@ export interface LogsResult {
   gap?: boolean;
 }
 
-export interface Usage {
+export interface Usage extends Used {
   name: string;
   time: Time | null;
+  replicas?: (Used & { replica: number; node: string; error?: string })[] | null;
+}
+
+interface Used {
   cpu: { percent: number; limit: number };
   memory: { usage: number; limit: number; percent: number };
   network: { received: number; sent: number };
@@ -324,6 +348,7 @@ export interface Line {
   stream: "stdout" | "stderr" | "git" | "update";
   text: string;
   cut?: boolean;
+  replica?: number;
 }
 
 // What streams tell.

@@ -80,8 +80,9 @@ type Ingress struct {
 	table   atomic.Pointer[table]
 	changed bell // rings when a request that waits should look again
 
-	mu         sync.Mutex            // guards the next three
+	mu         sync.Mutex            // guards the next four
 	containers map[string]*container // by id
+	together   int                   // how many are telling of many routes
 	servers    []*http.Server
 	closing    bool
 	stats      statistics

@@ -1,6 +1,7 @@
 package ingress
 
 import (
+	"cmp"
 	"context"
 	"math/rand/v2"
 	"net/http"
@@ -154,8 +155,10 @@ func (in *Ingress) Pool(domain string) []api.PoolMember {
 	members := make([]api.PoolMember, len(p.members))
 	for i, m := range p.members {
 		state, reason := m.state()
-		members[i] = api.PoolMember{Name: m.route.Name, State: state, Reason: reason}
+		members[i] = api.PoolMember{Name: m.route.Name, Replica: m.route.Replica, State: state, Reason: reason}
 	}
-	slices.SortFunc(members, func(a, b api.PoolMember) int { return strings.Compare(a.Name, b.Name) })
+	slices.SortFunc(members, func(a, b api.PoolMember) int {
+		return cmp.Or(strings.Compare(a.Name, b.Name), cmp.Compare(a.Replica, b.Replica))
+	})
 	return members
 }

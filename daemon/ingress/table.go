@@ -111,8 +111,26 @@ func (in *Ingress) retire(c *container, b *backend) {
 	})
 }
 
-// publish replaces the table by one of how the containers are now.
+// Together implements engine.Router.
+func (in *Ingress) Together(change func()) {
+	in.hold(1)
+	defer in.hold(-1)
+	change()
+}
+
+func (in *Ingress) hold(n int) {
+	in.mu.Lock()
+	defer in.mu.Unlock()
+	in.together += n
+	in.publish()
+}
+
+// publish replaces the table by one of how the containers are now, unless more
+// is about to be told.
 func (in *Ingress) publish() {
+	if in.together > 0 {
+		return
+	}
 	t := table{}
 	for _, c := range in.containers {
 		for _, host := range []string{c.route.Host, c.route.Domain} {

@@ -151,7 +151,13 @@ var programs sync.Map // architecture → func() ([]byte, error)
 // that a test builds itself.
 func Program(t testing.TB) []byte {
 	t.Helper()
-	info, err := Client(t).ServerVersion(t.Context())
+	return ProgramFor(t, Client(t))
+}
+
+// ProgramFor gives it for the engine of a client.
+func ProgramFor(t testing.TB, cli *client.Client) []byte {
+	t.Helper()
+	info, err := cli.ServerVersion(t.Context())
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -61,6 +61,7 @@ type daemon struct {
 	instance string
 	dir      string // its state
 	flags    []string
+	hosts    []string // the addresses of the engines, if not the default one
 
 	cmd     *exec.Cmd
 	log     *logFile
@@ -74,7 +75,14 @@ type daemon struct {
 func startDaemon(t testing.TB, flags ...string) *daemon {
 	t.Helper()
 	d := &daemon{instance: "e2e-" + strings.ToLower(rand.Text()[:10]), dir: t.TempDir(), flags: flags}
-	t.Cleanup(func() { leavesNothing(t, d.instance) })
+	d.startFor(t)
+	return d
+}
+
+// startFor starts the daemon for a test, and ends it with that.
+func (d *daemon) startFor(t testing.TB) {
+	t.Helper()
+	t.Cleanup(func() { d.leavesNothing(t) })
 	d.start(t)
 	t.Cleanup(func() {
 		d.removeAll(t)
@@ -83,7 +91,6 @@ func startDaemon(t testing.TB, flags ...string) *daemon {
 			t.Logf("the daemon's log:\n%s", d.log)
 		}
 	})
-	return d
 }
 
 // start runs the daemon and waits until it is ready.
@@ -171,8 +178,19 @@ func (d *daemon) removeAll(t testing.TB) {
 	}
 }
 
-// leavesNothing asks the engine itself whether anything of the instance is
+// leavesNothing asks the engines themselves whether anything of the instance is
 // left.
+func (d *daemon) leavesNothing(t testing.TB) {
+	t.Helper()
+	for _, host := range d.hosts {
+		t.Setenv("DOCKER_HOST", host)
+		leavesNothing(t, d.instance)
+	}
+	if len(d.hosts) == 0 {
+		leavesNothing(t, d.instance)
+	}
+}
+
 func leavesNothing(t testing.TB, instance string) {
 	t.Helper()
 	label := "label=io.dockwire.instance=" + instance

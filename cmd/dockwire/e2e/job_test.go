@@ -11,8 +11,10 @@ import (
 )
 
 // The main job: from a git URL to a running, watched container, and to nothing.
-func TestTheMainJob(t *testing.T) {
-	d := startDaemon(t)
+func TestTheMainJob(t *testing.T) { mainJob(t, startDaemon(t)) }
+
+// mainJob does it, whatever engine is behind the daemon.
+func mainJob(t *testing.T, d *daemon) {
 	w := d.connect(t)
 	url := repository(t, game)
 

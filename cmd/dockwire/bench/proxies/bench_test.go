@@ -180,6 +180,9 @@ func (r routed) Route(route engine.Route) {
 	}
 }
 
+// Together implements engine.Router.
+func (r routed) Together(change func()) { change() }
+
 // Drain implements engine.Router.
 func (r routed) Drain(context.Context, string) func() { return func() {} }
 

@@ -1,0 +1,84 @@
+//go:build swarm
+
+package e2e
+
+import (
+	"fmt"
+	"io"
+	"net/http"
+	"sync"
+	"sync/atomic"
+	"time"
+)
+
+// requestLoad is requests to a domain, one after another from each of several
+// clients, that go on until it is ended.
+type requestLoad struct {
+	stop    chan struct{}
+	clients sync.WaitGroup
+	sent    atomic.Int64
+
+	mu     sync.Mutex
+	failed []failedRequest
+}
+
+type failedRequest struct {
+	at  time.Time // when it was sent
+	why string
+}
+
+// request begins to send requests to a domain. Each that is not answered with 200 within ten
+// seconds has failed.
+func (d *daemon) request(domain string, clients int) *requestLoad {
+	l := &requestLoad{stop: make(chan struct{})}
+	for range clients {
+		l.clients.Go(func() {
+			client := &http.Client{Timeout: 10 * time.Second, Transport: &http.Transport{}}
+			defer client.CloseIdleConnections()
+			for {
+				select {
+				case <-l.stop:
+					return
+				default:
+					l.send(client, "http://"+d.ingress+"/", domain)
+				}
+			}
+		})
+	}
+	return l
+}
+
+func (l *requestLoad) send(client *http.Client, url, domain string) {
+	at := time.Now()
+	req, err := http.NewRequest(http.MethodGet, url, nil)
+	if err != nil {
+		panic(err) // the URL is our own
+	}
+	req.Host = domain
+	l.sent.Add(1)
+	resp, err := client.Do(req)
+	why := ""
+	if err != nil {
+		why = err.Error()
+	} else {
+		body, err := io.ReadAll(resp.Body)
+		resp.Body.Close()
+		if err != nil || resp.StatusCode != http.StatusOK {
+			why = fmt.Sprintf("%s, %v: %.200s", resp.Status, err, body)
+		}
+	}
+	if why != "" {
+		l.mu.Lock()
+		defer l.mu.Unlock()
+		l.failed = append(l.failed, failedRequest{at, why})
+	}
+	time.Sleep(5 * time.Millisecond) // of a client's own time; two cores have other things to do
+}
+
+// end stops sending, and gives how many requests there were, and those that
+// failed.
+func (l *requestLoad) end() (sent int, failed []failedRequest) {
+	close(l.stop)
+	l.clients.Wait()
+	return int(l.sent.Load()), l.failed
+}

@@ -1,0 +1,261 @@
+package engine
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/distribution/reference"
+	"github.com/docker/docker/api/types/swarm"
+	"github.com/docker/docker/api/types/versions"
+	"go.uber.org/zap"
+
+	"github.com/dockwire/dockwire/client/api"
+)
+
+// SwarmConfig says how a swarm is reached, beyond what Config says. An Engine
+// does not look at it.
+type SwarmConfig struct {
+	Registry string   // HOST[:PORT][/PATH] where images are pushed, and nodes pull them
+	Managers []string // addresses of further managers, for when the first is away
+	LogDir   string   // where the copies of the logs are kept
+
+	// NodeAPI is the address of the API of a node, in which {address} and {name}
+	// stand for its own. Without one only what runs on the manager itself can be
+	// looked into.
+	NodeAPI                   string
+	NodeCA, NodeCert, NodeKey string // files for TLS to the nodes; the node API is in clear without
+}
+
+// Swarm is a Docker Swarm: what is a container to callers is a service to it,
+// with replicas on any of its nodes. It has an Engine for each manager, which
+// builds its images, and looks into its state through the first that answers.
+//
+// Its labels are the database, as they are an Engine's. Logs are copied to this
+// host as they are written, for a swarm deletes them with the replica. Its
+// methods may be called at the same time from anywhere.
+type Swarm struct {
+	cfg      Config
+	log      *zap.Logger
+	managers []*manager
+	state    *state
+	hosts    reservations   // of services that are being created
+	mutating locks          // by name: one change of a service at a time
+	tidying  sync.WaitGroup // of what was left half-done
+	looking  locks          // one look at a time, so that none overwrites a later one
+	nodes    nodes
+	logs     serviceLogs
+	session  atomic.Pointer[session]     // nil while no manager can be used
+	routed   map[string]map[string]Route // by name and task; guarded by the state
+}
+
+// NewSwarm gives a Swarm for the configuration. Like New it sends nothing yet.
+func NewSwarm(cfg Config) (*Swarm, error) {
+	if err := checkSwarm(cfg.Swarm); err != nil {
+		return nil, err
+	}
+	s := &Swarm{state: newState(), routed: map[string]map[string]Route{}}
+	for _, host := range append([]string{cfg.Host}, cfg.Swarm.Managers...) {
+		m, err := s.newManager(cfg, host)
+		if err != nil {
+			return nil, errors.Join(err, s.Close())
+		}
+		s.managers = append(s.managers, m)
+	}
+	s.cfg, s.log = s.managers[0].cfg, s.managers[0].log // with the defaults
+	s.cfg.Router = cfg.Router
+	s.state.route = s.route
+	s.logs.open = map[string]*serviceLog{}
+	return s, nil
+}
+
+func checkSwarm(c SwarmConfig) error {
+	if c.Registry == "" {
+		return errors.New("a swarm needs a registry that all its nodes reach: give --registry HOST:PORT")
+	}
+	if _, err := reference.ParseNamed(c.Registry + "/a"); err != nil {
+		return fmt.Errorf("the registry %s cannot be used: give HOST:PORT or HOST/PATH, without a scheme", quote(c.Registry))
+	}
+	if (c.NodeCert == "") != (c.NodeKey == "") {
+		return errors.New("--node-cert and --node-key belong together: one of them is missing")
+	}
+	return nil
+}
+
+// ManagesSwarm says whether the engine of the configuration manages an active
+// swarm.
+func ManagesSwarm(ctx context.Context, cfg Config) (bool, error) {
+	e, err := New(cfg)
+	if err != nil {
+		return false, err
+	}
+	defer e.Close()
+	if err := e.Check(ctx); err != nil {
+		return false, err
+	}
+	info, err := ask(ctx, e.cli.Info)
+	return err == nil && info.Swarm.ControlAvailable, e.wrap(err, "", "", "the engine says nothing about itself")
+}
+
+// Close frees the connections. Call it when Run has ended.
+func (s *Swarm) Close() error {
+	var errs []error
+	for _, m := range s.managers {
+		m.lists.CloseIdleConnections()
+		m.logs.CloseIdleConnections()
+		errs = append(errs, m.Close())
+	}
+	return errors.Join(append(errs, s.nodes.close())...)
+}
+
+// Run keeps the live state as the swarm is, and the copies of the logs, until
+// ctx ends; then it returns nil.
+func (s *Swarm) Run(ctx context.Context) error {
+	var running sync.WaitGroup
+	s.logs.ctx = ctx
+	defer running.Wait()
+	for _, m := range s.managers {
+		running.Go(func() { m.Run(ctx) }) // it never fails
+	}
+	defer s.logs.wait()
+	defer s.tidying.Wait()
+	s.follow(ctx)
+	return nil
+}
+
+// Check says whether a manager answers. If not, the sentence tells why the first
+// one does not.
+func (s *Swarm) Check(ctx context.Context) error {
+	var first error
+	for _, m := range s.managers {
+		err := m.Check(ctx)
+		if err == nil && m.Up() {
+			err = m.usable()
+		}
+		if err == nil {
+			return nil
+		}
+		if first == nil {
+			first = err
+		}
+	}
+	return first
+}
+
+// manager is an engine that manages the swarm, as far as we know.
+type manager struct {
+	*Engine
+	lists  *http.Client // for long answers
+	logs   *http.Client // for many at once
+	failed atomic.Int64 // when it could not be used any more, in Unix nanoseconds
+}
+
+func (s *Swarm) newManager(cfg Config, host string) (*manager, error) {
+	cfg.Host, cfg.Router = host, nil
+	e, err := New(cfg)
+	if err != nil {
+		return nil, err
+	}
+	e.repository = strings.TrimSuffix(cfg.Swarm.Registry, "/") + "/" + cfg.Instance + "/"
+	e.elsewhere = s.state.list
+	return &manager{Engine: e, lists: plainHTTP(e, 64<<10), logs: plainHTTP(e, 512)}, nil
+}
+
+// oldestServices is the first API in which a service can have no-new-privileges;
+// an older one drops that silently.
+const oldestServices = "1.44"
+
+// usable says why the engine cannot be used as a manager, if so.
+func (m *manager) usable() error {
+	if !m.Up() {
+		return m.whyNotReady()
+	}
+	info := m.info.Load()
+	switch {
+	case info.Swarm.LocalNodeState != swarm.LocalNodeStateActive:
+		return unavailable(nil, api.OutcomeNone, "the engine at %s is in no swarm: run docker swarm init or join, or give --engine docker", m.Host())
+	case !info.Swarm.ControlAvailable:
+		return unavailable(nil, api.OutcomeNone, "the engine at %s is a worker of its swarm: give the address of a manager", m.Host())
+	case versions.LessThan(m.cli.ClientVersion(), oldestServices):
+		return unavailable(nil, api.OutcomeNone, "the engine at %s has the API %s, in which a service cannot be kept from new privileges: a swarm needs %s, which came with Docker 25", m.Host(), m.cli.ClientVersion(), oldestServices)
+	}
+	return nil
+}
+
+// failedTime is how long a manager that failed is the last choice.
+const failedTime = 5 * time.Second
+
+// manager gives the first manager that can be used. One that failed a moment ago,
+// because it was demoted, say, is taken if there is no other.
+func (s *Swarm) manager() (*manager, error) {
+	var first error
+	var last *manager
+	for _, m := range s.managers {
+		err := m.usable()
+		switch {
+		case err == nil && time.Since(time.Unix(0, m.failed.Load())) > failedTime:
+			return m, nil
+		case err == nil && last == nil:
+			last = m
+		case err != nil && first == nil:
+			first = err
+		}
+	}
+	if last != nil {
+		return last, nil
+	}
+	return nil, first
+}
+
+// ready waits for the live state to be as the swarm is, as Engine.ready does,
+// and gives the manager to ask.
+func (s *Swarm) ready(ctx context.Context) (*manager, error) {
+	bounded, cancel := context.WithTimeout(ctx, readTimeout)
+	defer cancel()
+	for {
+		changed := s.state.next()
+		m, err := s.manager()
+		if err == nil && s.state.isUp() {
+			return m, nil
+		}
+		select {
+		case <-changed:
+		case <-ctx.Done():
+			return nil, ctx.Err()
+		case <-bounded.Done():
+			if err == nil {
+				err = unavailable(nil, api.OutcomeNone, "the swarm's manager at %s did not answer within %v", m.Host(), readTimeout)
+			}
+			return nil, err
+		}
+	}
+}
+
+// change is Engine.change for a service: one change of a name at a time, which
+// finishes once it has begun.
+func (s *Swarm) change(ctx context.Context, name string, limit time.Duration, do func(context.Context, *manager) error) error {
+	unlock, err := s.mutating.lock(ctx, name)
+	if err != nil {
+		return err
+	}
+	defer unlock()
+	m, err := s.ready(ctx)
+	if err != nil {
+		return err
+	}
+	if err := m.alive(ctx); err != nil {
+		return err
+	}
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), limit)
+	defer cancel()
+	err = do(ctx, m)
+	if err != nil && ctx.Err() != nil {
+		return unavailable(err, api.OutcomeUnknown, "the swarm did not finish within %v what was to be done to %s", limit, name)
+	}
+	return err
+}

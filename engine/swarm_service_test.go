@@ -1,0 +1,136 @@
+package engine
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"testing"
+	"time"
+
+	"github.com/dockwire/dockwire/client/api"
+	"github.com/dockwire/dockwire/engine/journal"
+)
+
+// testService is a service with a replica for each of the tasks.
+func testService(replicas int, checked bool, tasks ...task) *record {
+	r := &record{service: &service{checked: checked, tasks: tasks}, Container: api.Container{Name: "app", Replicas: replicas}}
+	r.sum()
+	return r
+}
+
+var testEpoch = time.Date(2026, 3, 14, 9, 26, 53, 0, time.UTC)
+
+func testTask(replica int, state, wanted string, second int) task {
+	at := api.Time{Time: testEpoch.Add(time.Duration(second) * time.Second)}
+	return task{Task: api.Task{ID: fmt.Sprint(replica, state, second), Replica: replica, State: state, Wanted: wanted, Since: at}, created: at}
+}
+
+func TestAServiceIsAsItsTasksAre(t *testing.T) {
+	failed := testTask(1, "failed", "shutdown", 3)
+	failed.ExitCode = 7
+	orphan := testTask(1, "running", "shutdown", 1)
+	orphan.Orphan = true
+	for _, c := range []struct {
+		what          string
+		r             *record
+		state, health string
+		serving       int
+		settled       bool
+	}{
+		{"nothing was started", testService(0, false), api.StateCreated, api.HealthNone, 0, true},
+		{"all run", testService(2, true, testTask(1, "running", "running", 1), testTask(2, "running", "running", 2)), api.StateRunning, api.HealthHealthy, 2, true},
+		{"one of two runs", testService(2, true, testTask(1, "running", "running", 1), testTask(2, "starting", "running", 2)), api.StateRunning, api.HealthStarting, 1, false},
+		{"none runs yet", testService(1, false, failed, testTask(1, "ready", "ready", 4)), api.StateRestarting, api.HealthNone, 0, false},
+		{"it ended", testService(1, false, failed), api.StateExited, api.HealthNone, 0, true},
+		{"one was replaced on a node that is down", testService(1, false, orphan, testTask(1, "running", "running", 9)), api.StateRunning, api.HealthNone, 1, true},
+		{"one is being stopped", testService(1, false, testTask(1, "running", "shutdown", 1), testTask(1, "running", "running", 2)), api.StateRunning, api.HealthNone, 1, false},
+	} {
+		if c.r.State != c.state || c.r.Health != c.health || c.r.Serving != c.serving || c.r.settled() != c.settled {
+			t.Errorf("when %s it is %s, %s, serves %d, settled %v", c.what, c.r.State, c.r.Health, c.r.Serving, c.r.settled())
+		}
+	}
+	if r := testService(1, false, failed); r.ExitCode != 7 || r.Restarts != 1 || !r.Finished.Equal(failed.Since.Time) {
+		t.Errorf("one that ended is %+v", r.Container)
+	}
+	if r := testService(1, false, orphan); r.Orphans != 1 {
+		t.Errorf("one with an orphan is %+v", r.Container)
+	}
+}
+
+func TestTheFirstReplicaOfAnUpdateIsTried(t *testing.T) {
+	before := testService(1, false, testTask(1, "running", "running", 1))
+	ended := testTask(1, "failed", "shutdown", 2)
+	ended.Error = "task: non-zero exit (3)"
+	for _, c := range []struct {
+		what   string
+		update string
+		tasks  []task
+		want   string // "" when it works, else the error
+	}{
+		{"there is none yet", "", nil, errNotYet.Error()},
+		{"it starts", "updating", []task{testTask(1, "starting", "running", 2)}, errNotYet.Error()},
+		{"it runs", "updating", []task{testTask(1, "running", "running", 2)}, ""},
+		{"it failed", "paused", []task{ended}, "a new replica failed: task: non-zero exit (3)"},
+	} {
+		r := testService(1, false, append(c.tasks, before.service.tasks...)...)
+		r.service.update = c.update
+		err := newTrial(before).look(r)
+		if c.want == "" && err != nil || c.want != "" && (err == nil || err.Error() != c.want) {
+			t.Errorf("when %s: %v", c.what, err)
+		}
+	}
+}
+
+func TestACallersTextIsNoTemplateOfTheSwarms(t *testing.T) {
+	if got := literal("a {{.Node.ID}} b"); got != `a {{"{{"}}.Node.ID}} b` {
+		t.Errorf("it became %s", got)
+	}
+}
+
+func TestOnlyABreakOfTheCopyIsAGap(t *testing.T) {
+	j, err := journal.Open(t.TempDir(), journal.Bounds{Segment: 1 << 10, Segments: 2})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer j.Remove()
+	line := func(n int) {
+		l := api.Line{Time: api.Time{Time: testEpoch.Add(time.Duration(n) * time.Second)}, Stream: api.Stdout, Text: fmt.Sprint("line ", n), Replica: 1}
+		if err := j.Append(append(l.AppendJSON(nil), '\n')); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for n := range 100 {
+		line(n)
+	}
+	first, next := j.Range()
+	q := &copyQuery{id: "abcdefghijklmnop", journal: j}
+	cursor := (&copyQuery{id: q.id, pos: next - 1}).cursor()
+	for _, c := range []struct {
+		cursor string
+		pos    int64
+		gap    bool
+		err    bool
+	}{
+		{"", 0, false, false},
+		{cursor, next - 1, false, false},
+		{(&copyQuery{id: q.id, pos: first - 1}).cursor(), 0, true, false},
+		{(&copyQuery{id: "ponmlkjihgfedcba", pos: first}).cursor(), 0, true, false},
+		{"rubbish", 0, false, true},
+	} {
+		q.pos, q.gap = 0, false
+		var known *Error
+		if err := q.goAfter(c.cursor); errors.As(err, &known) != c.err || q.pos != c.pos || q.gap != c.gap {
+			t.Errorf("after %q it is at %d, gap %v, %v", c.cursor, q.pos, q.gap, err)
+		}
+	}
+	q.pos, q.gap = 0, false
+	if q.reader, err = j.Reader(0); err != nil {
+		t.Fatal(err)
+	}
+	defer q.reader.Close()
+	raw, err := q.next()
+	var got api.Line
+	if err != nil || json.Unmarshal(raw, &got) != nil || got.Text != fmt.Sprint("line ", first) || got.Replica != 1 || q.gap {
+		t.Errorf("without a cursor it begins with %+v, gap %v, %v", got, q.gap, err)
+	}
+}
