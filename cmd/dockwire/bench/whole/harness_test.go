@@ -35,13 +35,13 @@ type daemon struct {
 
 // startDaemon runs the compiled daemon until the benchmark ends. Nothing may be
 // left of what it made.
-func startDaemon(b *testing.B, flags ...string) *daemon {
+func startDaemon(b *testing.B) *daemon {
 	b.Helper()
 	d := &daemon{b: b, instance: "bench-" + strings.ToLower(rand.Text()[:10])}
 	b.Cleanup(func() { enginetest.NothingLeft(b, d.instance) })
 	binary, state := compile(b, "../../../..", "./cmd/dockwire"), b.TempDir() // with the dependencies of its own module
-	serve := exec.Command(binary, append([]string{"serve", "--listen", "127.0.0.1:0", "--ingress", "127.0.0.1:0", "--state-dir", state,
-		"--instance", d.instance, "--allow-git", "127.0.0.1", "--log-format", "json"}, flags...)...)
+	serve := exec.Command(binary, "serve", "--listen", "127.0.0.1:0", "--ingress", "127.0.0.1:0", "--state-dir", state,
+		"--instance", d.instance, "--allow-git", "127.0.0.1", "--log-format", "json")
 	log, err := serve.StderrPipe()
 	must(b, err)
 	d.pid = launch(b, serve, os.Interrupt)
