@@ -26,7 +26,7 @@ var naming = map[string]func(name string) any{
 
 // notNaming are the parameters that name nothing. An id is of a build.
 var notNaming = strings.Fields(`url ref dir dockerfile args target credential after environment command port
-	memory cpus pids restart profile init start id path timeout interval tail since until stream grep`)
+	memory cpus pids restart profile init start id path timeout interval tail since until stream grep replicas`)
 
 // harmless are parameters that methods cannot do without.
 var harmless = map[string]any{"name": "dgame-none", "image": "dgame-none", "url": "http://127.0.0.1:1/none", "id": "000000000000"}

@@ -149,7 +149,7 @@ func (s *state) put(r *record) {
 	defer s.mu.Unlock()
 	old := s.place(r)
 	delete(s.doubted, r.ID)
-	if old != nil && old.ID == r.ID {
+	if old != nil && old.ID == r.ID && old.imageID == r.imageID {
 		r.around = old.around
 	}
 	if old != nil && old.version > 0 && old.Container == r.Container {

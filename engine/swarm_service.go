@@ -111,6 +111,7 @@ func (s *Swarm) recordOfService(d *serviceData, tasks []task) *record {
 	m := s.managers[0]
 	r := &record{
 		host: m.hostOf(name), owner: labels[labelOwner], imageID: labels[labelImageID], network: labels[labelNetwork],
+		around: new(surroundings),
 		service: &service{
 			version: d.Version.Index, update: d.UpdateStatus.State, why: d.UpdateStatus.Message,
 			held: d.Spec.UpdateConfig.Delay == canaryHold, checked: d.Spec.TaskTemplate.ContainerSpec.Healthcheck != nil, remembered: remembered, tasks: tasks,

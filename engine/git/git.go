@@ -15,6 +15,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"time"
 )
 
@@ -120,10 +121,24 @@ func (c *Client) Clean() error {
 	for _, entry := range entries {
 		number, ours := strings.CutPrefix(entry.Name(), c.Prefix)
 		if ours && entry.IsDir() && strings.Trim(number, "0123456789") == "" {
-			err = errors.Join(err, os.RemoveAll(filepath.Join(temp, entry.Name())))
+			err = errors.Join(err, removeWhole(filepath.Join(temp, entry.Name())))
 		}
 	}
 	return err
+}
+
+// outlives is how long a git may write on whose process was killed.
+const outlives = 5 * time.Second
+
+// removeWhole removes a directory in which a git may still write that outlives
+// the process that had started it.
+func removeWhole(dir string) error {
+	for begin := time.Now(); ; time.Sleep(10 * time.Millisecond) {
+		err := os.RemoveAll(dir)
+		if !errors.Is(err, syscall.ENOTEMPTY) || time.Since(begin) > outlives {
+			return err
+		}
+	}
 }
 
 // Snapshot is what a directory of a commit holds. It lies in a temporary
