@@ -162,7 +162,7 @@ func (s *slaughter) removeIt() {
 
 func (s *slaughter) nothingLeft() {
 	s.Helper()
-	if left := s.labelled(); len(left.volumes)+len(left.containers)+len(left.networks) > 0 {
+	if left := s.labelled(nil); len(left.volumes)+len(left.containers)+len(left.networks) > 0 {
 		s.Errorf("after %s is left: %+v", s.name, left)
 	}
 }
@@ -179,14 +179,19 @@ func (s *slaughter) find(c *client.Client) *api.Container {
 }
 
 // objects are what the engine has with the label of the daemon's, by the names
-// that it has for them.
+// that it has for them, but for containers that are kept for a rollback.
 type objects struct{ containers, networks, volumes, domains []string }
 
-func (s *slaughter) labelled() objects {
+// labelled gives the objects; kept are the ids of those that inspect calls the
+// previous ones.
+func (s *slaughter) labelled(kept []string) objects {
 	s.Helper()
 	ours := filters.NewArgs(filters.Arg("label", "io.dockwire.instance="+instance))
 	var found objects
 	for _, c := range must[[]container.Summary](s)(s.engine.cli.ContainerList(s.Context(), container.ListOptions{All: true, Filters: ours})) {
+		if slices.Contains(kept, c.ID) && c.State == api.StateExited {
+			continue
+		}
 		found.containers = append(found.containers, strings.TrimPrefix(c.Names[0], "/"))
 		found.domains = append(found.domains, c.Labels["io.dockwire.name"]+".localhost")
 		if domain := c.Labels["io.dockwire.domain"]; domain != "" {
@@ -210,14 +215,18 @@ func (s *slaughter) nothingHalfMade() {
 	c := s.client()
 	defer c.Close()
 	took := eventually(s, 60*time.Second, func() error {
-		var names, networks []string
+		var names, networks, kept []string
 		for _, container := range must[[]api.Container](s)(c.List(s.Context())) {
 			names = append(names, container.Name)
-			networks = append(networks, networkOf(must[api.Inspect](s)(c.Inspect(s.Context(), container.Name))))
+			inspected := must[api.Inspect](s)(c.Inspect(s.Context(), container.Name))
+			networks = append(networks, networkOf(inspected))
+			if inspected.Previous != nil {
+				kept = append(kept, inspected.Previous.ID)
+			}
 		}
 		slices.Sort(names)
 		slices.Sort(networks)
-		got := s.labelled()
+		got := s.labelled(kept)
 		slices.Sort(got.containers)
 		slices.Sort(got.networks)
 		if !slices.Equal(got.containers, names) || !slices.Equal(got.networks, slices.Compact(networks)) {
