@@ -4,7 +4,7 @@
 import { codes } from "../dockwire.js";
 import { dw } from "./store.js";
 
-const PAGE = 5_000; // lines that are asked for at once; the daemon gives as many as one message holds
+export const PAGE = 5_000; // lines that are asked for at once; the daemon gives as many as one message holds
 const OVERLAP = 100; // milliseconds that two pages have in common, for lines are not quite in the order of their times
 
 export class History {

@@ -14,6 +14,7 @@ export class Lines {
 
   // end is the number that the next line will have.
   get end() { return this.first + this.#rows.length - this.#head; }
+  hasRoom(lines) { return !this.full && this.end - this.first + lines <= MAX_LINES; }
   get full() { return this.end - this.first >= MAX_LINES || this.#size >= MAX_SIZE; }
   at(number) { return this.#rows[this.#head + number - this.first]; }
 

@@ -3,7 +3,7 @@
 import { html, render, nothing } from "../vendor/lit-html.js";
 import { dw, failed, say, pause } from "./store.js";
 import { codes } from "../dockwire.js";
-import { History } from "./history.js";
+import { History, PAGE } from "./history.js";
 import { Lines } from "./lines.js";
 import { toolbar } from "./toolbar.js";
 import "./logview.js";
@@ -72,7 +72,7 @@ class Logs extends HTMLElement {
   async #readBack() {
     const { lines } = this, { signal } = this.#abort, history = this.#history;
     if (this.#reading || !history.more) return false;
-    if (lines.full && this.view.follow) return false; // they would go at once
+    if (!lines.hasRoom(PAGE) && (this.view.follow || this.view.inSight)) return false; // newer ones would go that one looks at
     this.#reading = true;
     try {
       const older = await history.older(signal);

@@ -83,6 +83,9 @@ class LinesView extends HTMLElement {
   }
   get options() { return this.#options; }
 
+  // inSight says whether all lines that pass the filters are seen without scrolling.
+  get inSight() { return (this.#layout.end - this.#layout.base) * ROW <= this.scroller.clientHeight; }
+
   // count is how many lines pass the filters.
   get count() { return this.#layout.count; }
 
@@ -127,7 +130,9 @@ class LinesView extends HTMLElement {
 
   // restart lays out anew; what is read stays where it is.
   #restart() {
-    this.#wanted = this.follow ? null : { number: this.#layout.number(this.#layout.placeAt(this.#first)), above: 0 };
+    const number = this.#layout?.number(this.#layout.placeAt(this.#first)); // none before the layout was drawn
+    if (this.follow) this.#wanted = null;
+    else if (number !== undefined) this.#wanted = { number, above: 0 };
     this.#base = 0;
     this.#layout = new Layout(this.#lines, (line) => this.#passes(line), (line) => this.#height(line));
     this.#cut.clear();
