@@ -362,6 +362,7 @@ func TestAFollowSurvivesTheEngineGoingAway(t *testing.T) {
 	mustBeRuns(t, w.lines, 1, n)
 
 	f.waitForFollowers(c.ID, 1)
+	w.wait("the return from the last cut", func() bool { return len(w.states)%2 == 0 })
 	before := len(w.seen())
 	proxy.Refuse()
 	w.wait("a pause", func() bool { return len(w.states) > before })

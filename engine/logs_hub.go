@@ -7,6 +7,7 @@ import (
 	"io"
 	"strconv"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/docker/docker/api/types/container"
@@ -35,6 +36,7 @@ type hub struct {
 	e        *Engine
 	key      string // in hubs
 	name, id string
+	heard    atomic.Int64 // how often the engine has said something
 	cancel   context.CancelFunc
 	done     chan struct{} // closed when the reader is gone; nil before it was started
 
@@ -196,23 +198,22 @@ func (h *hub) read(ctx context.Context, pos *position, backoff *backoff) error {
 	whole := ctx
 	ctx, cut := context.WithCancel(ctx)
 	defer cut()
-	err := h.readAnswer(ctx, cut, pos, backoff)
+	h.setCut(cut)
+	defer h.setCut(nil)
+	err := h.readAnswer(ctx, pos, backoff)
 	if ctx.Err() != nil && whole.Err() == nil {
 		return errRotated // watch has cut it
 	}
 	return err
 }
 
-// readAnswer is read, which cut ends; not before the answer has got to pos, which
-// takes its time.
-func (h *hub) readAnswer(ctx context.Context, cut context.CancelFunc, pos *position, backoff *backoff) error {
-	r, gap, err := h.e.openLogAfter(ctx, h.id, *pos, logOptions{follow: true, idle: h.announce})
+// readAnswer is read, until ctx ends.
+func (h *hub) readAnswer(ctx context.Context, pos *position, backoff *backoff) error {
+	r, gap, err := h.e.openLogAfter(ctx, h.id, *pos, logOptions{follow: true, idle: h.hear})
 	if err != nil {
 		return err
 	}
 	defer r.Close()
-	h.setCut(cut)
-	defer h.setCut(nil)
 	h.setPaused(false)
 	for watch := (rotationWatch{}); ; {
 		line, err := r.next()
@@ -239,6 +240,13 @@ func (h *hub) add(line logLine, pos position, gap bool) (begun bool) {
 	defer h.mu.Unlock()
 	h.fresh = true
 	return h.ring.add(line, pos, gap)
+}
+
+// hear notes that the engine has said something, also while the answer has not
+// got to what is new in it, and wakes the followers.
+func (h *hub) hear() {
+	h.heard.Add(1)
+	h.announce()
 }
 
 // announce wakes the followers if there are new lines. It is called whenever the

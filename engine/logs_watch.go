@@ -16,28 +16,27 @@ const quietTime = 5 * time.Second
 func (h *hub) watch(ctx context.Context) {
 	tick := time.NewTicker(quietTime)
 	defer tick.Stop()
-	for was := int64(-1); ; {
+	for was := int64(-1); ; { // what was heard
 		select {
 		case <-tick.C:
 		case <-ctx.Done():
 			return
 		}
-		end, last, cut := h.reading()
-		if end == was && cut != nil && h.behind(ctx, last) {
-			if now, _, _ := h.reading(); now == end {
-				cut()
-			}
+		heard := h.heard.Load()
+		last, cut := h.reading()
+		if heard == was && cut != nil && h.behind(ctx, last) && h.heard.Load() == heard {
+			cut()
 		}
-		was = end
+		was = heard
 	}
 }
 
-// reading gives the number of the line to come, the last one, and what cuts the
-// answer that is read, nil if there is none.
-func (h *hub) reading() (end int64, last mark, cut context.CancelFunc) {
+// reading gives the last line, and what cuts the answer that is read, nil if there
+// is none.
+func (h *hub) reading() (last mark, cut context.CancelFunc) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	return h.ring.end(), h.ring.last(), h.cut
+	return h.ring.last(), h.cut
 }
 
 // behind says whether the log ends with another line than the last.
