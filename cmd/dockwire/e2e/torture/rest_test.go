@@ -73,24 +73,26 @@ func freshGoroutines(d *daemon) []string {
 	return d.goroutines()
 }
 
-// worker is what starts the goroutines that do the calls of connections. Some of
-// them are kept; a call that hangs is seen by the connection that it keeps open.
-const worker = "github.com/dockwire/dockwire/rpc.(*workers).start"
+var (
+	// idle matches a worker that waits for a task: rpc keeps some of them.
+	idle = regexp.MustCompile(`^goroutine .*\n(?:runtime\..*\n\t.*\n)*github\.com/dockwire/dockwire/rpc\.\(\*workers\)\.work\(`)
 
-var createdByUs = regexp.MustCompile(`created by ((?:github\.com/dockwire|golang\.org/x/sync)/\S+)`)
+	createdByUs = regexp.MustCompile(`created by ((?:github\.com/dockwire|golang\.org/x/sync)/\S+)`)
+)
 
 // goroutines ends the daemon and gives the functions, ours and errgroup's, that
-// had started the goroutines it ran, workers left out.
+// had started the goroutines it ran, idle workers left out.
 func (d *daemon) goroutines() (creators []string) {
 	d.t.Helper()
 	before := len(d.log.String())
 	d.signal(syscall.SIGQUIT)
 	<-d.ended
 	for stack := range strings.SplitSeq(d.log.String()[before:], "\n\n") {
-		if !strings.Contains(stack, "goroutine ") {
+		i := strings.Index(stack, "goroutine ")
+		if i < 0 {
 			continue
 		}
-		if m := createdByUs.FindStringSubmatch(stack); m != nil && m[1] != worker {
+		if m := createdByUs.FindStringSubmatch(stack); m != nil && !idle.MatchString(stack[i:]) {
 			creators = append(creators, m[1])
 		}
 	}
