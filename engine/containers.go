@@ -89,26 +89,23 @@ func (e *Engine) find(ctx context.Context, name string) (*record, error) {
 const changeTimeout = time.Minute
 
 // change does what do says to the container called name, one change of it at a
-// time. Before do has begun, ctx takes it out of the queue; then it goes on to
-// its end, unless the engine falls silent. One that is away or silent is noticed
-// before anything is done.
+// time. Before do has begun, ctx takes it out of the queue, and so does an engine
+// that falls silent; then it goes on to its end, unless the engine does that. One
+// that is away or silent is noticed before anything is done.
 func (e *Engine) change(ctx context.Context, name string, longer time.Duration, do func(context.Context) error) error {
 	return e.changeThing(ctx, kindContainer, name, longer, do)
 }
 
 // changeThing is change for a thing of any kind.
 func (e *Engine) changeThing(ctx context.Context, kind, name string, longer time.Duration, do func(context.Context) error) error {
-	if err := e.ready(ctx); err != nil { // without one waiting for another
+	if err := e.alive(ctx); err != nil { // asked before the queue: all who wait in it learn at once
 		return err
 	}
-	unlock, err := e.mutating.lock(ctx, kind+" "+name)
+	unlock, err := e.queue(ctx, kind+" "+name)
 	if err != nil {
 		return err
 	}
 	defer unlock()
-	if err := e.alive(ctx); err != nil {
-		return err
-	}
 	ctx, cancel := e.untilSilent(context.WithoutCancel(ctx))
 	defer cancel()
 	bounded, cancel := context.WithTimeout(ctx, changeTimeout+longer)
@@ -118,6 +115,17 @@ func (e *Engine) changeThing(ctx context.Context, kind, name string, longer time
 		return unavailable(err, api.OutcomeUnknown, "the engine did not finish within %v what was to be done to the %s %s", changeTimeout+longer, kind, name)
 	}
 	return err
+}
+
+// queue waits for the turn to change a thing, while the engine lives.
+func (e *Engine) queue(ctx context.Context, key string) (unlock func(), err error) {
+	waiting, cancel := e.untilSilent(ctx)
+	defer cancel()
+	unlock, err = e.mutating.lock(waiting, key)
+	if errors.Is(causeOf(waiting, err), errSilent) {
+		return nil, unavailable(errSilent, api.OutcomeNone, "nothing was done: the engine does not answer any more: see whether it hangs or is overloaded")
+	}
+	return unlock, err
 }
 
 // alive says whether the engine answers right now.

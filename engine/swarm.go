@@ -239,18 +239,18 @@ func (s *Swarm) ready(ctx context.Context) (*manager, error) {
 // change is Engine.change for a service: one change of a name at a time, which
 // finishes once it has begun.
 func (s *Swarm) change(ctx context.Context, name string, limit time.Duration, do func(context.Context, *manager) error) error {
+	m, err := s.ready(ctx)
+	if err != nil {
+		return err
+	}
+	if err := m.alive(ctx); err != nil { // asked before the queue: all who wait in it learn at once
+		return err
+	}
 	unlock, err := s.mutating.lock(ctx, name)
 	if err != nil {
 		return err
 	}
 	defer unlock()
-	m, err := s.ready(ctx)
-	if err != nil {
-		return err
-	}
-	if err := m.alive(ctx); err != nil {
-		return err
-	}
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), limit)
 	defer cancel()
 	err = do(ctx, m)

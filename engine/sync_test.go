@@ -158,6 +158,23 @@ func TestAnEngineThatIsSilentIsUnavailableInTwoSeconds(t *testing.T) {
 	}
 }
 
+// awaitQueue waits until somebody waits for the key's lock.
+func (l *locks) awaitQueue(t *testing.T, key string) {
+	for late := time.Now().Add(10 * time.Second); ; time.Sleep(time.Millisecond) {
+		l.mu.Lock()
+		w := l.held[key]
+		waited := w != nil && w.users > 1
+		l.mu.Unlock()
+		if waited {
+			return
+		}
+		if time.Now().After(late) {
+			t.Error("nobody waits for", key)
+			return
+		}
+	}
+}
+
 // An engine that hangs leaves all connections as they are.
 func TestWhoWaitsForTheEngineLearnsThatItFellSilent(t *testing.T) {
 	proxy := enginetest.NewProxy(t)
@@ -169,13 +186,19 @@ func TestWhoWaitsForTheEngineLearnsThatItFellSilent(t *testing.T) {
 	if update, err, _ := next(); err != nil || update.State != "" {
 		t.Fatalf("the first update is %+v (%v)", update, err)
 	}
+	queued := make(chan error, 1)
 	_, err := f.changeState(t.Context(), c.Name, func(ctx context.Context, r *record) error {
+		go func() { _, err := f.Stop(t.Context(), c.Name, nil); queued <- err }()
+		f.mutating.awaitQueue(t, kindContainer+" "+c.Name)
 		proxy.Silence()
 		_, err := f.cli.ContainerInspect(ctx, r.ID)
 		return f.wrapMutation(err, kindContainer, r.Name, "%s could not be changed", r.Name)
 	})
 	if known := wantClass(t, err, Unavailable, "does not answer any more"); known.Data.Outcome != api.OutcomeUnknown {
 		t.Errorf("the outcome is %q", known.Data.Outcome)
+	}
+	if known := wantClass(t, <-queued, Unavailable, "does not answer any more"); known.Data.Outcome != api.OutcomeNone {
+		t.Errorf("the outcome of what was in the queue is %q", known.Data.Outcome)
 	}
 	log.wait("the log's pause", func() bool { return slices.Equal(log.states, []string{api.StreamPaused}) })
 	await := func(state string) {
