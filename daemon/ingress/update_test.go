@@ -86,7 +86,7 @@ func TestUpdatesAndRollbacksFailNoRequestAndCutNoneOff(t *testing.T) {
 }
 
 func TestAnUpdateThatNeverServesFailsNoRequest(t *testing.T) {
-	w := newWorld(t)
+	w := newWorld(t, func(cfg *engine.Config) { cfg.UpdateTime = 3 * time.Second })
 	mute, sick := w.variant("mute", `ENTRYPOINT ["/probe", "wait"]`), w.variant("sick", `HEALTHCHECK --interval=10s --retries=1 CMD ["/probe", "exit", "1"]`)
 	c := w.served(w.name("web"))
 	l := w.begin(500, mixed(c), mustBeWhole(t))

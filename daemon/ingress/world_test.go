@@ -47,8 +47,7 @@ func newWorld(t *testing.T, change ...func(*engine.Config)) *world {
 	w.front = newFront(t, Options{Leads: func(ctx context.Context, r engine.Route) error { return w.engine.Leads(ctx, r) }})
 	t.Cleanup(func() { enginetest.NothingLeft(t, "test-"+id) })
 	w.imports(w.image)
-	cfg := engine.Config{Instance: "test-" + id, Base: base, AllowImages: []string{w.image + "*"}, Router: w.Ingress, Drain: DefaultDrain,
-		UpdateTime: 3 * time.Second, Log: zap.NewNop()}
+	cfg := engine.Config{Instance: "test-" + id, Base: base, AllowImages: []string{w.image + "*"}, Router: w.Ingress, Drain: DefaultDrain, Log: zap.NewNop()}
 	for _, c := range change {
 		c(&cfg)
 	}
@@ -129,19 +128,30 @@ type load struct {
 	running  sync.WaitGroup
 }
 
-// begin asks for one of the URLs, rate times a second; check sees each answer.
+// mostAsked is how many requests of a load wait for their answers at most: far
+// more than there are at a rate that the machine can do. At another they would
+// only get more and more, until they ran out of time.
+const mostAsked = 256
+
+// begin asks for one of the URLs, rate times a second, or as often as the machine
+// can; check sees each answer.
 func (w *world) begin(rate int, urls []string, check func(url string, status int, body string, err error)) *load {
 	ctx, cancel := context.WithCancel(context.Background())
 	l := &load{w: w, stop: cancel}
+	places := make(chan struct{}, mostAsked)
 	l.running.Go(func() {
 		for due := time.Now(); ; due = due.Add(time.Second / time.Duration(rate)) {
 			select {
 			case <-ctx.Done():
 				return
 			case <-time.After(time.Until(due)):
-				l.asked.Add(1)
-				l.running.Go(func() { l.ask(urls[mathrand.IntN(len(urls))], check) })
 			}
+			places <- struct{}{}
+			l.asked.Add(1)
+			l.running.Go(func() {
+				defer func() { <-places }()
+				l.ask(urls[mathrand.IntN(len(urls))], check)
+			})
 		}
 	})
 	return l
