@@ -24,14 +24,14 @@ func (d *testDaemon) auditLines(token string, n int) (lines []auditLine) {
 	d.t.Helper()
 	for deadline := time.Now().Add(patience); len(lines) < n; time.Sleep(time.Millisecond) {
 		lines = nil
-		for text := range strings.Lines(d.log.Log()) {
+		for text := range strings.Lines(d.log.String()) {
 			var line auditLine
 			if json.Unmarshal([]byte(text), &line) == nil && line.Logger == "audit" && line.Msg == "call" && line.Token == token {
 				lines = append(lines, line)
 			}
 		}
 		if time.Now().After(deadline) {
-			d.t.Fatalf("%d lines of %d:\n%s", len(lines), n, d.log.Log())
+			d.t.Fatalf("%d lines of %d:\n%s", len(lines), n, d.log.String())
 		}
 	}
 	return lines
@@ -72,7 +72,7 @@ func TestEachCallLeavesOneLineInTheAudit(t *testing.T) {
 	if !slices.Equal(got, want) {
 		t.Errorf("the audit says\n%q\nwant\n%q", got, want)
 	}
-	if strings.Contains(d.log.Log(), "KEY") {
+	if strings.Contains(d.log.String(), "KEY") {
 		t.Error("the audit has parameters")
 	}
 	w.send(`{"jsonrpc":"2.0","method":"list"}`)

@@ -73,7 +73,7 @@ func TestAnUpgradeTakesHostOriginAndToken(t *testing.T) {
 			}
 		}
 	}
-	log := d.log.Log()
+	log := d.log.String()
 	for _, want := range []string{
 		`"allow":"--allow-host evil.example"`, `"allow":"--allow-origin https://evil.example"`, `"allow":"dockwire token create"`, `"logger":"audit","msg":"refused","peer":"127.0.0.1:`,
 	} {

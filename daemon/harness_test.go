@@ -20,6 +20,7 @@ import (
 
 	"github.com/dockwire/dockwire/client/api"
 	"github.com/dockwire/dockwire/daemon/access"
+	"github.com/dockwire/dockwire/daemon/daemontest"
 	"github.com/dockwire/dockwire/engine/enginetest"
 	"github.com/dockwire/dockwire/engine/git/gittest"
 )
@@ -35,7 +36,7 @@ type testDaemon struct {
 	Token    string
 	Instance string
 	StateDir string
-	log      *readyWatch
+	log      *daemontest.Log
 	stop     func()
 }
 
@@ -43,7 +44,8 @@ type testDaemon struct {
 // it is ended, and nothing of the instance may be left at the engine.
 func runDaemon(t testing.TB, change ...func(*Config)) *testDaemon {
 	t.Helper()
-	log := &readyWatch{ready: make(chan readyLine, 1)}
+	log := &daemontest.Log{}
+	ready := log.Ready()
 	cfg := Config{
 		Listen: []string{"127.0.0.1:0"}, Ingress: []string{"127.0.0.1:0"}, StateDir: t.TempDir(),
 		Instance: "test-" + random(), AllowGit: []string{"127.0.0.1"}, LogFormat: "json", Stderr: log,
@@ -67,8 +69,8 @@ func runDaemon(t testing.TB, change ...func(*Config)) *testDaemon {
 		}
 	})
 	select {
-	case line := <-log.ready:
-		d.URL, d.Ingress = line.Listen[0], line.Ingress[0]
+	case at := <-ready:
+		d.URL, d.Ingress = at.Listen[0], at.Ingress[0]
 	case err := <-ended:
 		t.Fatalf("the daemon did not start: %v", err)
 	case <-time.After(patience):
@@ -90,45 +92,6 @@ func random() string {
 	var b [4]byte
 	rand.Read(b[:])
 	return hex.EncodeToString(b[:])
-}
-
-type readyLine struct {
-	Msg             string
-	Listen, Ingress []string
-}
-
-// Log gives all that the daemon has logged so far.
-func (w *readyWatch) Log() string {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	return w.all.String()
-}
-
-// readyWatch is where a daemon logs; it waits for the line that says where the
-// daemon listens.
-type readyWatch struct {
-	ready chan readyLine
-	mu    sync.Mutex
-	rest  []byte
-	all   bytes.Buffer
-}
-
-func (w *readyWatch) Write(p []byte) (int, error) {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	w.all.Write(p)
-	w.rest = append(w.rest, p...)
-	for {
-		line, rest, ok := bytes.Cut(w.rest, []byte{'\n'})
-		if !ok {
-			return len(p), nil
-		}
-		w.rest = rest
-		var ready readyLine
-		if json.Unmarshal(line, &ready) == nil && ready.Msg == "ready" {
-			w.ready <- ready
-		}
-	}
 }
 
 // wire is a connection that speaks as a person with wscat would.

@@ -198,7 +198,7 @@ func TestRequestsAreLoggedIfThatIsWanted(t *testing.T) {
 	d := runDaemon(t, func(cfg *Config) { cfg.AccessLog = true })
 	visit(t, strings.TrimPrefix(d.Ingress, "http://"), "http://nobody.localhost/path?secret", nil)
 	logged := func() bool {
-		for line := range bytes.Lines([]byte(d.log.Log())) {
+		for line := range bytes.Lines([]byte(d.log.String())) {
 			var entry struct {
 				Logger, Host, Path string
 				Status             int
@@ -216,7 +216,7 @@ func TestRequestsAreLoggedIfThatIsWanted(t *testing.T) {
 		case <-time.After(5 * time.Millisecond):
 		}
 	}
-	if strings.Contains(d.log.Log(), "?secret") {
+	if strings.Contains(d.log.String(), "?secret") {
 		t.Error("the query is in the log")
 	}
 }

@@ -68,8 +68,8 @@ func TestSecretsAreShownNowhere(t *testing.T) {
 	w.fails(api.CodeForbidden, "list", nil)
 	d.stop()
 	stop()
-	showsNone(t, secret, "the log", d.log.Log())
-	showsNone(t, map[string]string{"admin token": d.Token}, "the log", d.log.Log())
+	showsNone(t, secret, "the log", d.log.String())
+	showsNone(t, map[string]string{"admin token": d.Token}, "the log", d.log.String())
 	err := filepath.WalkDir(d.StateDir, func(path string, entry os.DirEntry, err error) error {
 		if err != nil || entry.IsDir() {
 			return err

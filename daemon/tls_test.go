@@ -112,7 +112,7 @@ func TestCallsGoOverTLSAndTheCertificateIsReadAnew(t *testing.T) {
 	if n := serial(t, d); n != 2 {
 		t.Errorf("removed: certificate %d is shown", n)
 	}
-	if !strings.Contains(d.log.Log(), "the one before is kept") {
+	if !strings.Contains(d.log.String(), "the one before is kept") {
 		t.Error("the log does not tell that the new certificate is broken")
 	}
 	p.renew(t, 3)

@@ -3,58 +3,22 @@
 package e2e
 
 import (
-	"bufio"
-	"bytes"
 	"crypto/rand"
-	"encoding/json"
-	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"strings"
-	"sync"
 	"syscall"
 	"testing"
 	"time"
+
+	"github.com/dockwire/dockwire/daemon/daemontest"
 )
 
 // binary is the compiled command.
 var binary string
 
-func TestMain(m *testing.M) {
-	os.Exit(run(m))
-}
-
-func run(m *testing.M) int {
-	dir, err := os.MkdirTemp("", "dockwire-e2e-")
-	if err != nil {
-		fmt.Fprintln(os.Stderr, err)
-		return 1
-	}
-	defer os.RemoveAll(dir)
-	if err := preferTools(); err != nil {
-		fmt.Fprintln(os.Stderr, err)
-		return 1
-	}
-	binary = filepath.Join(dir, "dockwire")
-	build := exec.Command("go", "build", "-o", binary, "github.com/dockwire/dockwire/cmd/dockwire")
-	build.Env = append(os.Environ(), "CGO_ENABLED=0")
-	if out, err := build.CombinedOutput(); err != nil {
-		fmt.Fprintf(os.Stderr, "building the command: %v\n%s", err, out)
-		return 1
-	}
-	return m.Run()
-}
-
-// preferTools puts first on the PATH what make tools has installed into the
-// checkout.
-func preferTools() error {
-	tools, err := filepath.Abs("../../../.cache/bin")
-	if err != nil {
-		return err
-	}
-	return os.Setenv("PATH", tools+string(filepath.ListSeparator)+os.Getenv("PATH"))
-}
+func TestMain(m *testing.M) { os.Exit(daemontest.Main(&binary, m.Run)) }
 
 // daemon is a running dockwire serve.
 type daemon struct {
@@ -64,7 +28,7 @@ type daemon struct {
 	hosts    []string // the addresses of the engines, if not the default one
 
 	cmd     *exec.Cmd
-	log     *logFile
+	log     *daemontest.Log
 	url     string // of the control listener, ws://…
 	ingress string // host:port of the ingress
 	token   string
@@ -98,7 +62,8 @@ func (d *daemon) start(t testing.TB) {
 	t.Helper()
 	args := append([]string{"serve", "--listen", "127.0.0.1:0", "--listen", "unix://" + d.socket(), "--ingress", "127.0.0.1:0",
 		"--state-dir", d.dir, "--instance", d.instance, "--allow-git", "127.0.0.1", "--log-format", "json"}, d.flags...)
-	d.log = newLogFile()
+	d.log = &daemontest.Log{}
+	ready := d.log.Ready()
 	d.cmd = exec.Command(binary, args...)
 	d.cmd.Env = append(os.Environ(), "GOTRACEBACK=all")
 	d.cmd.Stderr = d.log
@@ -106,8 +71,8 @@ func (d *daemon) start(t testing.TB) {
 		t.Fatal(err)
 	}
 	select {
-	case ready := <-d.log.ready:
-		d.url, d.ingress = ready.address(t)
+	case at := <-ready:
+		d.url, d.ingress = "ws://"+at.Control(), at.Serves()
 	case <-time.After(patience):
 		d.cmd.Process.Kill()
 		t.Fatalf("the daemon is not ready after %v:\n%s", patience, d.log)
@@ -210,63 +175,4 @@ func docker(t testing.TB, args ...string) string {
 		t.Fatalf("docker %s: %v\n%s", strings.Join(args, " "), err, out)
 	}
 	return strings.TrimSpace(string(out))
-}
-
-// logFile takes what the daemon writes, and tells when it is ready.
-type logFile struct {
-	ready chan readyLine
-
-	mu   sync.Mutex // guards the fields below
-	text bytes.Buffer
-	line []byte
-}
-
-// readyLine is the line that says where the daemon listens.
-type readyLine struct {
-	Msg     string
-	Listen  []string
-	Ingress []string
-}
-
-func newLogFile() *logFile { return &logFile{ready: make(chan readyLine, 1)} }
-
-func (l *logFile) Write(data []byte) (int, error) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	l.text.Write(data)
-	l.line = append(l.line, data...)
-	for {
-		advance, line, _ := bufio.ScanLines(l.line, false)
-		if advance == 0 {
-			return len(data), nil
-		}
-		var ready readyLine
-		if json.Unmarshal(line, &ready) == nil && ready.Msg == "ready" {
-			l.ready <- ready
-		}
-		l.line = l.line[advance:]
-	}
-}
-
-func (l *logFile) String() string {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.text.String()
-}
-
-func (r readyLine) address(t testing.TB) (url, ingress string) {
-	t.Helper()
-	for _, listen := range r.Listen {
-		if strings.HasPrefix(listen, "ws://") {
-			url = listen
-		}
-	}
-	if url == "" || len(r.Ingress) == 0 {
-		t.Fatalf("the ready line names no address: %+v", r)
-	}
-	_, ingress, ok := strings.Cut(r.Ingress[0], "://")
-	if !ok {
-		ingress = r.Ingress[0]
-	}
-	return url, strings.TrimSuffix(ingress, "/")
 }

@@ -14,13 +14,16 @@ import (
 	"time"
 
 	"github.com/gorilla/websocket"
+
+	"github.com/dockwire/dockwire/daemon/daemontest"
 )
 
 // activated is a daemon that was started as systemd starts it.
 type activated struct {
 	t       *testing.T
 	cmd     *exec.Cmd
-	log     *logFile
+	log     *daemontest.Log
+	ready   <-chan daemontest.Ready
 	dir     string
 	manager *net.UnixConn // where it says how it is
 }
@@ -58,7 +61,8 @@ func unixSocket(t *testing.T, name string) socket {
 // watchdog. There is no engine where it looks for one.
 func activate(t *testing.T, sockets ...socket) *activated {
 	t.Helper()
-	a := &activated{t: t, log: newLogFile(), dir: t.TempDir()}
+	a := &activated{t: t, log: &daemontest.Log{}, dir: t.TempDir()}
+	a.ready = a.log.Ready()
 	manager, err := net.ListenUnixgram("unixgram", &net.UnixAddr{Name: filepath.Join(a.dir, "notify"), Net: "unixgram"})
 	if err != nil {
 		t.Fatal(err)
@@ -117,7 +121,7 @@ func TestADaemonOfSystemdServesItsSocketsAndTellsHowItIs(t *testing.T) {
 	a.tells("WATCHDOG=1")
 	a.tells("WATCHDOG=1")
 
-	ready := <-a.log.ready
+	ready := <-a.ready
 	if len(ready.Listen) != 2 || len(ready.Ingress) != 1 {
 		t.Errorf("it listens at %v and %v, and not only where it was told to", ready.Listen, ready.Ingress)
 	}

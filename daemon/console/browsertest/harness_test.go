@@ -1,24 +1,20 @@
 package browsertest
 
 import (
-	"bytes"
 	"context"
 	"crypto/rand"
 	"crypto/tls"
-	"encoding/json"
 	"errors"
-	"fmt"
 	"os"
 	"os/exec"
-	"path/filepath"
 	"strings"
-	"sync"
 	"syscall"
 	"testing"
 	"time"
 
 	"github.com/dockwire/dockwire/client"
 	"github.com/dockwire/dockwire/client/api"
+	"github.com/dockwire/dockwire/daemon/daemontest"
 	"github.com/dockwire/dockwire/engine/enginetest"
 	"github.com/dockwire/dockwire/engine/git/gittest"
 )
@@ -31,39 +27,7 @@ const (
 // binary is the compiled command.
 var binary string
 
-func TestMain(m *testing.M) { os.Exit(run(m)) }
-
-func run(m *testing.M) int {
-	dir, err := os.MkdirTemp("", "dockwire-browser-")
-	if err != nil {
-		fmt.Fprintln(os.Stderr, err)
-		return 1
-	}
-	defer os.RemoveAll(dir)
-	if err := preferTools(); err != nil {
-		fmt.Fprintln(os.Stderr, err)
-		return 1
-	}
-	binary = filepath.Join(dir, "dockwire")
-	build := exec.Command("go", "build", "-o", binary, "./cmd/dockwire")
-	build.Dir = checkout
-	build.Env = append(os.Environ(), "CGO_ENABLED=0", "GOWORK=off")
-	if out, err := build.CombinedOutput(); err != nil {
-		fmt.Fprintf(os.Stderr, "building the command: %v\n%s", err, out)
-		return 1
-	}
-	return m.Run()
-}
-
-// preferTools puts first on the PATH what make tools has installed into the
-// checkout.
-func preferTools() error {
-	tools, err := filepath.Abs(checkout + "/.cache/bin")
-	if err != nil {
-		return err
-	}
-	return os.Setenv("PATH", tools+string(filepath.ListSeparator)+os.Getenv("PATH"))
-}
+func TestMain(m *testing.M) { os.Exit(daemontest.Main(&binary, m.Run)) }
 
 // daemon is a running dockwire serve, with an instance of its own.
 type daemon struct {
@@ -78,7 +42,7 @@ type daemon struct {
 	flags    []string
 	ingress  string
 	cmd      *exec.Cmd
-	log      *logWatch
+	log      *daemontest.Log
 }
 
 // startDaemon starts a daemon. When the test ends, its containers and images
@@ -128,7 +92,8 @@ func (d *daemon) start() {
 	d.t.Helper()
 	args := append([]string{"serve", "--listen", d.address, "--ingress", d.ingress, "--state-dir", d.stateDir,
 		"--instance", d.instance, "--allow-git", "127.0.0.1", "--log-format", "json"}, d.flags...)
-	d.log = &logWatch{ready: make(chan readyLine, 1)}
+	d.log = &daemontest.Log{}
+	ready := d.log.Ready()
 	d.cmd = exec.Command(binary, args...)
 	d.cmd.Stderr = d.log
 	if d.terminal {
@@ -138,9 +103,8 @@ func (d *daemon) start() {
 		d.t.Fatal(err)
 	}
 	select {
-	case ready := <-d.log.ready:
-		_, d.address, _ = strings.Cut(ready.Listen[0], "://")
-		d.ingress = strings.TrimPrefix(ready.Ingress[0], "http://")
+	case at := <-ready:
+		d.address, d.ingress = at.Control(), at.Serves()
 	case <-time.After(patience):
 		d.kill()
 		d.t.Fatalf("the daemon is not ready:\n%s", d.log)
@@ -222,43 +186,4 @@ func repository(t testing.TB, server *gittest.Server, name string, instructions 
 	r.Commit(map[string]string{"Dockerfile": "FROM scratch\nCOPY probe /probe\n" +
 		strings.Join(instructions, "\n") + "\nENTRYPOINT [\"/probe\"]\nCMD [\"wait\"]\n"})
 	return r.URL
-}
-
-// logWatch keeps what the daemon logs, and waits for the line that says where
-// it listens.
-type logWatch struct {
-	ready chan readyLine
-
-	mu   sync.Mutex // guards what follows
-	all  bytes.Buffer
-	rest []byte
-}
-
-type readyLine struct {
-	Msg             string
-	Listen, Ingress []string
-}
-
-func (l *logWatch) Write(p []byte) (int, error) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	l.all.Write(p)
-	l.rest = append(l.rest, p...)
-	for {
-		line, rest, ok := bytes.Cut(l.rest, []byte{'\n'})
-		if !ok {
-			return len(p), nil
-		}
-		l.rest = rest
-		var ready readyLine
-		if json.Unmarshal(line, &ready) == nil && ready.Msg == "ready" {
-			l.ready <- ready
-		}
-	}
-}
-
-func (l *logWatch) String() string {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.all.String()
 }
