@@ -9,6 +9,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -57,12 +58,12 @@ func TestAStepHasTheUlimitsAndTheSharedMemoryOfABuild(t *testing.T) {
 		}
 		ctx, cancel := context.WithCancel(t.Context())
 		out := newTranscript()
-		found := make(chan string, 1)
+		unbounded := make(chan string, 1)
 		go func() {
 			defer cancel()
 			for line := range out.said {
-				if line == "stdout line 000003" {
-					found <- ofProcess(t, "probe lines -every 47ms", "limits", "mounts")
+				if line == "stdout line 000001" {
+					unbounded <- lacks(t, "probe lines -every 47ms", `Max open files +8192 +8192 `, `Max core file size +0 +0 `, `/dev/shm tmpfs \S+size=65536k`)
 					return
 				}
 			}
@@ -70,19 +71,30 @@ func TestAStepHasTheUlimitsAndTheSharedMemoryOfABuild(t *testing.T) {
 		if _, err := w.Build(ctx, p, w.name("b1"), out); !errors.Is(err, context.Canceled) {
 			t.Fatal(err)
 		}
-		got := <-found
-		for _, want := range []string{`Max open files +8192 +8192 `, `Max core file size +0 +0 `, `/dev/shm tmpfs \S+size=65536k`} {
-			if !regexp.MustCompile(want).MatchString(got) {
-				t.Errorf("no %q in\n%s", want, got)
-			}
+		if missing := <-unbounded; missing != "" {
+			t.Error(missing)
 		}
 	})
 }
 
+// lacks waits until the limits and the mounts of the process with a command line
+// match all patterns: a step gets them a moment after it began. It says which one
+// it waits for in vain.
+func lacks(t *testing.T, command string, patterns ...string) (missing string) {
+	for late := time.Now().Add(10 * time.Second); time.Now().Before(late); time.Sleep(time.Millisecond) {
+		text := ofProcess(t, command, "limits", "mounts")
+		i := slices.IndexFunc(patterns, func(want string) bool { return !regexp.MustCompile(want).MatchString(text) })
+		if i < 0 {
+			return ""
+		}
+		missing = fmt.Sprintf("no %q in\n%s", patterns[i], text)
+	}
+	return missing
+}
+
 // ofProcess gives files that the kernel keeps of the process with a command line.
 func ofProcess(t *testing.T, command string, files ...string) (text string) {
-	t.Helper()
-	pid, err := exec.Command("pgrep", "-f", command).Output()
+	pid, err := exec.Command("pgrep", "--newest", "--full", command).Output()
 	if err != nil {
 		t.Errorf("no process %q: %v", command, err)
 	}

@@ -116,7 +116,11 @@ func testNginx(t *testing.T, f *fixture, d *enginetest.Debian) {
 	if got := f.get(c); got != "it works" {
 		t.Errorf("the page is %q", got)
 	}
-	if master, workers := f.users(c.ID, "nginx: master"), f.users(c.ID, "nginx: worker"); len(master) != 1 || master[0] != "0" || len(workers) == 0 || workers[0] != "33" {
+	var master, workers []string
+	for late := time.Now().Add(20 * time.Second); time.Now().Before(late) && len(master) != 1; { // a worker is called a master until it has told its name
+		master, workers = f.users(c.ID, "nginx: master"), f.users(c.ID, "nginx: worker")
+	}
+	if len(master) != 1 || master[0] != "0" || len(workers) == 0 || workers[0] != "33" {
 		t.Errorf("the master runs as %v, the workers as %v", master, workers)
 	}
 	if stopped, err := f.Stop(t.Context(), c.Name, nil); err != nil || stopped.ExitCode != 0 {
