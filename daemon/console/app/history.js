@@ -23,6 +23,18 @@ export class History {
     return this.#sources.length > 1 ? lines.sort((a, b) => (a.time < b.time ? -1 : 1)) : lines;
   }
 
+  // rewind has it go on before the oldest of these lines: older ones that it gave are not there any
+  // more.
+  rewind(lines) {
+    const oldest = new Map(); // by container
+    for (let i = lines.first; i < lines.end && oldest.size < this.#sources.length; i++) {
+      const line = lines.at(i);
+      if (line.time && !oldest.has(line.from)) oldest.set(line.from, line);
+    }
+    const [first] = oldest.values();
+    for (const source of this.#sources) source.rewind(oldest.get(source.several ? source.name : undefined), first?.time);
+  }
+
   // cursor gives where the newest of a container's lines ends.
   cursor(name) { return this.#sources.find((source) => source.name === name).cursor; }
 }
@@ -32,9 +44,18 @@ class Source {
   ahead = []; // lines that were read and not given
   more = true;
   #oldest = null; // of the lines that were read
+  #until = null; // the time that the first page ends with, if no line of it is known
   #overlap = OVERLAP;
 
   constructor(name, several) { Object.assign(this, { name, several }); }
+
+  // rewind has it go on before a line, or before a time if there is none.
+  rewind(oldest, until) {
+    Object.assign(this, { ahead: [], more: true });
+    this.#oldest = oldest ?? null;
+    this.#until = until;
+    this.#overlap = OVERLAP;
+  }
 
   // load reads a page. The one before is asked for with some lines that are known already, so that
   // none between the two is missed: it ends where the known ones begin.
@@ -54,7 +75,7 @@ class Source {
   }
 
   #page(signal) {
-    const params = { tail: PAGE };
+    const params = { tail: PAGE, ...this.#until && { until: this.#until } };
     if (this.#oldest) params.until = new Date(Date.parse(this.#oldest.time) + this.#overlap).toISOString();
     return dw.call(`${this.name}/logs`, params, { signal }).catch(this.#gone);
   }

@@ -8,6 +8,7 @@ export class Lines {
   onchange = () => {};
   first = 0; // number of the oldest line that is kept
   cut = Infinity; // from which number on lines were taken off since the view last looked
+  shed = false; // the oldest went, or were not taken, since whoever reads back last looked
   #rows = [];
   #head = 0; // where it lies in rows
   #size = 0;
@@ -58,6 +59,7 @@ export class Lines {
     this.#size -= this.#rows[this.#head].text.length;
     this.#rows[this.#head++] = undefined;
     this.first++;
+    this.shed = true;
   }
 }
 

@@ -71,19 +71,33 @@ class Logs extends HTMLElement {
   // readBack shows a page of older lines, and says whether it could.
   async #readBack() {
     const { lines } = this, { signal } = this.#abort, history = this.#history;
-    if (this.#reading || !history.more) return false;
-    if (!lines.hasRoom(PAGE) && (this.view.follow || this.view.inSight)) return false; // newer ones would go that one looks at
+    if (this.#reading || this.#crowded(PAGE)) return false;
+    if (lines.shed) history.rewind(lines);
+    lines.shed = false;
+    if (!history.more) return false;
     this.#reading = true;
     try {
       const older = await history.older(signal);
-      if (!signal.aborted && lines.addOlder(older)) this.#leaveBehind();
-      return !signal.aborted;
+      if (signal.aborted || this.#discarded(older)) return false;
+      if (lines.addOlder(older)) this.#leaveBehind();
+      return true;
     } catch (error) {
       if (!signal.aborted) failed(error);
       return false;
     } finally {
       this.#reading = false;
     }
+  }
+
+  // crowded says whether so many older lines would drive newer ones out that one looks at.
+  #crowded(count) { return !this.lines.hasRoom(count) && (this.view.follow || this.view.inSight); }
+
+  // discarded says whether lines that came meanwhile have left no place for a page of older ones, or
+  // driven those out that it goes before. It is read again when one asks for it.
+  #discarded(older) {
+    this.lines.shed ||= this.#crowded(older.length);
+    if (this.lines.shed) this.view.repaint();
+    return this.lines.shed;
   }
 
   // leaveBehind stops reading what is new: there is no room for it beside what one reads back.

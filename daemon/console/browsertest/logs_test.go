@@ -136,6 +136,53 @@ func (p *page) numbered(marks bool) {
 	}
 }
 
+// again has the container write its lines once more, and waits for the last one.
+func (p *page) again(name string, total int) {
+	p.t.Helper()
+	before := eval[int](p, view+`.lines.end`)
+	eval[bool](p, fmt.Sprintf(`import("/app/store.js").then(({ dw }) => dw.call(%q, { timeout: 0 })).then(() => true)`, name+"/restart"))
+	p.await(fmt.Sprintf(view+`.lines.end >= %d && `+last+` === %d`, before+total, total))
+}
+
+func TestWhatIsReadBackGoesBeforeWhatIsKeptHoweverMuchCameMeanwhile(t *testing.T) {
+	d := startDaemon(t)
+	repo := repository(t, gittest.NewServer(t), "twice")
+	p := openConsole(t, d)
+	const total = 60_000
+	p.made("twice", repo, "lines", "-n", fmt.Sprint(total), "-then", "wait")
+	// The second page of the log comes when the page is full already.
+	eval[bool](p, `import("/app/store.js").then(({ dw }) => {
+		const call = dw.call.bind(dw);
+		let pages = 0;
+		globalThis.held = new Promise((resolve) => globalThis.let = resolve);
+		dw.call = async (method, ...rest) => {
+			const answer = await call(method, ...rest);
+			if (method === "twice/logs" && ++pages === 2) await held;
+			return answer;
+		};
+		return true;
+	})`)
+	p.do(chromedp.Navigate(d.url() + "#/c/twice/logs"))
+	p.await(last + fmt.Sprint(` === `, total))
+	p.again("twice", total)
+	p.again("twice", total)
+	eval[bool](p, `globalThis.let(), true`)
+	p.again("twice", total)
+	if eval[bool](p, `document.querySelector(".newest") !== null || !`+view+`.follow`) {
+		t.Error("the newest lines are left out, though one looks at them")
+	}
+	// What went to make room for newer lines is read again.
+	for range 4 {
+		before := eval[int](p, view+`.lines.first`)
+		eval[bool](p, `document.querySelector(".scroller").scrollTop = 0, true`)
+		p.await(fmt.Sprintf(view+`.lines.first < %d`, before))
+	}
+	const wrong = texts + `.filter((text) => text.startsWith("line")).map((text) => Number(text.slice(5))).map((n, i, all) => i && n !== all[i - 1] % 60_000 + 1 ? all[i - 1] + " then " + n : "").filter(Boolean).slice(0, 5)`
+	if wrong := eval[[]string](p, wrong); len(wrong) > 0 {
+		t.Errorf("lines are missing or came twice: %q", wrong)
+	}
+}
+
 func TestSeveralLogsAreSeenSideBySideAndMerged(t *testing.T) {
 	d := startDaemon(t)
 	repo := repository(t, gittest.NewServer(t), "pair")
