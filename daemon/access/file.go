@@ -86,7 +86,7 @@ func parseTokens(data []byte) ([]entry, error) {
 
 // changeTokens changes the file. Only one process does so at a time.
 func changeTokens(dir string, change func([]entry) ([]entry, error)) error {
-	unlock, err := lockDir(dir)
+	unlock, err := lockDir(dir, 0)
 	if err != nil {
 		return err
 	}
@@ -105,10 +105,24 @@ func changeTokens(dir string, change func([]entry) ([]entry, error)) error {
 	return durable.WriteFile(tokensPath(dir), append(data, '\n'))
 }
 
-// lockDir waits until no other process changes the tokens in a directory. The
-// lock is on the directory itself: a file for it would belong to whoever came
+// tidyDir removes what a write left that was cut off. If a command is changing
+// the tokens at the moment, that is left to the next start.
+func tidyDir(dir string) error {
+	unlock, err := lockDir(dir, syscall.LOCK_NB)
+	if errors.Is(err, syscall.EWOULDBLOCK) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	defer unlock()
+	return durable.Tidy(dir)
+}
+
+// lockDir waits until no other process changes the tokens in a directory; with
+// LOCK_NB it fails with EWOULDBLOCK when one does. The lock is on the directory itself: a file for it would belong to whoever came
 // first, and others could not open it.
-func lockDir(dir string) (unlock func(), err error) {
+func lockDir(dir string, how int) (unlock func(), err error) {
 	file, err := os.Open(dir)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, fmt.Errorf("%w: %s; the daemon makes it when it is first started", ErrNoState, dir)
@@ -116,7 +130,7 @@ func lockDir(dir string) (unlock func(), err error) {
 	if err != nil {
 		return nil, fmt.Errorf("open the state directory: %w", err)
 	}
-	if err := syscall.Flock(int(file.Fd()), syscall.LOCK_EX); err != nil {
+	if err := syscall.Flock(int(file.Fd()), syscall.LOCK_EX|how); err != nil {
 		file.Close()
 		return nil, fmt.Errorf("lock the state directory %s: %w", dir, err)
 	}

@@ -25,9 +25,13 @@ type Tokens struct {
 	grants  []*Grant // one for each token in the file
 }
 
-// OpenTokens gives the tokens of a state directory. The admin token lies in
-// the file adminFile; if there is none, one is made.
+// OpenTokens gives the tokens of a state directory, from which it removes what a
+// write left that was cut off. The admin token lies in the file adminFile; if
+// there is none, one is made.
 func OpenTokens(dir, adminFile string, log *zap.Logger) (*Tokens, error) {
+	if err := tidyDir(dir); err != nil {
+		log.Warn("what a write left that was cut off cannot be removed", zap.Error(err))
+	}
 	admin, err := adminSecret(adminFile)
 	if err != nil {
 		return nil, err

@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"strings"
@@ -312,6 +313,33 @@ func TestABuildThatRanWhenTheDaemonEndedIsInterrupted(t *testing.T) {
 	wantCode(t, err, api.CodeBuildFailed)
 	if info, _ := again.Get(job.ID); info.State != api.BuildInterrupted {
 		t.Errorf("state %s", info.State)
+	}
+}
+
+func TestWhatAWriteLeftThatWasCutOffIsRemovedAtTheNextStart(t *testing.T) {
+	dir := t.TempDir()
+	work := make(steps)
+	close(work)
+	job := start(t, open(t, dir, 1, work.run), params("a"))
+	wait(t, job)
+	left := filepath.Join(outputDir(dir, "a", job.ID), ".new-12345") // between its making and its renaming
+	neverBegun := filepath.Join(outputDir(dir, "b", "c0ffeec0ffee"), ".new-67890")
+	if err := os.MkdirAll(filepath.Dir(neverBegun), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	for _, path := range []string{left, neverBegun} {
+		if err := os.WriteFile(path, []byte(`{"Version":`), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	again := open(t, dir, 1, nil)
+	if infos := again.List(); len(infos) != 1 || infos[0].ID != job.ID || infos[0].State != api.BuildSucceeded {
+		t.Errorf("the builds are %+v", infos)
+	}
+	for _, path := range []string{left, filepath.Join(dir, "b")} {
+		if _, err := os.Lstat(path); !errors.Is(err, fs.ErrNotExist) {
+			t.Errorf("%s is still there: %v", path, err)
+		}
 	}
 }
 

@@ -105,8 +105,13 @@ func (o *output) broadcast() {
 
 func (o *output) remove() {
 	o.close()
-	os.RemoveAll(o.dir)
-	os.Remove(filepath.Dir(o.dir)) // the directory of the name, when this was its last build
+	remove(o.dir)
+}
+
+// remove removes the directory of a build.
+func remove(dir string) {
+	os.RemoveAll(dir)
+	os.Remove(filepath.Dir(dir)) // the directory of the name, when this was its last build
 }
 
 // progress gives how many lines and bytes there are, and a channel that is

@@ -42,9 +42,9 @@ func (b *Job) save() error {
 	return durable.WriteFile(filepath.Join(b.output.dir, "record"), data)
 }
 
-// load finds all builds below a directory. One whose record cannot be read is
-// left alone and left out, and the log says so; one without a record was never
-// begun, and is removed.
+// load finds all builds below a directory, and removes what a write left that
+// was cut off. One whose record cannot be read is left alone and left out, and
+// the log says so; one without a record was never begun, and is removed.
 func load(root string, log *zap.Logger) ([]*Job, error) {
 	if err := os.MkdirAll(root, 0o700); err != nil {
 		return nil, fmt.Errorf("make the directory of the builds: %w", err)
@@ -59,13 +59,30 @@ func load(root string, log *zap.Logger) ([]*Job, error) {
 		case err == nil:
 			jobs = append(jobs, job)
 		case errors.Is(err, errNoRecord):
-			os.RemoveAll(dir)
+			remove(dir)
 		default:
 			log.Warn("a build that was kept cannot be read and is left out: put a copy of its file back, or remove its directory",
 				zap.String("directory", dir), zap.Error(err))
 		}
 	}
+	for _, job := range jobs {
+		if err := job.takeUp(); err != nil {
+			log.Warn("a build that was kept cannot be written to", zap.String("directory", job.output.dir), zap.Error(err))
+		}
+	}
 	return jobs, nil
+}
+
+// takeUp brings what is on the disk of a build into order: it ran when the daemon
+// was killed, or a write was cut off. What cannot be done now is done at the next
+// start.
+func (b *Job) takeUp() error {
+	err := durable.Tidy(b.output.dir)
+	if b.state == api.BuildQueued || b.state == api.BuildRunning {
+		b.state, b.err = api.BuildInterrupted, b.interrupted()
+		err = errors.Join(err, b.save())
+	}
+	return err
 }
 
 var errNoRecord = errors.New("the build has no record")
@@ -112,10 +129,6 @@ func loadJob(dir string) (*Job, error) {
 	}
 	if r.Error != nil {
 		job.err = r.Error
-	}
-	if job.state == api.BuildQueued || job.state == api.BuildRunning {
-		job.state, job.err = api.BuildInterrupted, job.interrupted()
-		return job, job.save()
 	}
 	return job, nil
 }

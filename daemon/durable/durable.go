@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"regexp"
 	"syscall"
 )
 
@@ -16,7 +17,7 @@ import (
 // directory, so that a daemon that is not root can read what a command wrote.
 func WriteFile(path string, data []byte) error {
 	dir := filepath.Dir(path)
-	temp, err := os.CreateTemp(dir, ".new-*") // of mode 0600
+	temp, err := os.CreateTemp(dir, tempPrefix+"*") // of mode 0600
 	if err != nil {
 		return fmt.Errorf("write %s: %w", path, err)
 	}
@@ -29,6 +30,23 @@ func WriteFile(path string, data []byte) error {
 		return fmt.Errorf("write %s: %w", path, err)
 	}
 	return syncDir(dir)
+}
+
+const tempPrefix = ".new-"
+
+var tempName = regexp.MustCompile(`^\` + tempPrefix + `[0-9]+$`)
+
+// Tidy removes from a directory what a WriteFile left that was cut off, by a
+// kill or a failure of power. It does so in this directory only, not below it,
+// and touches no other file. Nothing may be writing there meanwhile.
+func Tidy(dir string) error {
+	entries, err := os.ReadDir(dir)
+	for _, entry := range entries {
+		if entry.Type().IsRegular() && tempName.MatchString(entry.Name()) {
+			err = errors.Join(err, os.Remove(filepath.Join(dir, entry.Name())))
+		}
+	}
+	return err
 }
 
 // giveAway gives a file of root's to the owner of its directory.

@@ -1,6 +1,8 @@
 package durable
 
 import (
+	"errors"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"syscall"
@@ -36,6 +38,40 @@ func TestWriteFileThatFailsLeavesNothing(t *testing.T) {
 	entries, err := os.ReadDir(dir)
 	if err != nil || len(entries) != 1 {
 		t.Fatalf("left: %v, %v", entries, err)
+	}
+}
+
+func TestTidyRemovesWhatAWriteLeftThatWasCutOffAndNothingElse(t *testing.T) {
+	dir := t.TempDir()
+	temp, err := os.CreateTemp(dir, tempPrefix+"*") // as WriteFile begins
+	if err != nil {
+		t.Fatal(err)
+	}
+	temp.WriteString("half of")
+	temp.Close()
+	others := []string{"file", ".new", ".new-", ".new-notes", "x.new-1", filepath.Join("below", ".new-1")}
+	if err := errors.Join(os.Mkdir(filepath.Join(dir, "below"), 0o700), os.Mkdir(filepath.Join(dir, ".new-2"), 0o700),
+		os.Symlink("file", filepath.Join(dir, ".new-3"))); err != nil {
+		t.Fatal(err)
+	}
+	for _, name := range others {
+		if err := os.WriteFile(filepath.Join(dir, name), nil, 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := Tidy(dir); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := os.Lstat(temp.Name()); !errors.Is(err, fs.ErrNotExist) {
+		t.Errorf("%s is still there: %v", temp.Name(), err)
+	}
+	for _, name := range append(others, ".new-2", ".new-3") {
+		if _, err := os.Lstat(filepath.Join(dir, name)); err != nil {
+			t.Error(err)
+		}
+	}
+	if err := Tidy(filepath.Join(dir, "nowhere")); !errors.Is(err, fs.ErrNotExist) {
+		t.Errorf("of a directory that is not there it says %v", err)
 	}
 }
 
