@@ -1,0 +1,83 @@
+package engine
+
+import (
+	"context"
+	"io"
+	"net"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/docker/docker/api/types/system"
+	"github.com/docker/docker/client"
+	"go.uber.org/zap"
+
+	"github.com/dockwire/dockwire/client/api"
+)
+
+// silentEngine gives an Engine that knows a container, web, that runs. Its engine
+// takes connections, and all that is sent, and never answers. It is for a bubble
+// of synctest, where the time that passes is the time that is waited.
+func silentEngine(t *testing.T) *Engine {
+	t.Helper()
+	cli, err := client.NewClientWithOpts(client.WithVersion("1.41"), client.WithDialContext(func(context.Context, string, string) (net.Conn, error) {
+		ours, theirs := net.Pipe()
+		go io.Copy(io.Discard, theirs)
+		return ours, nil
+	}))
+	if err != nil {
+		t.Fatal(err)
+	}
+	e := newEngine(Config{Instance: "test", Base: "base", Log: zap.NewNop()}, cli)
+	t.Cleanup(func() {
+		e.lingering.close()
+		e.Close()
+	})
+	e.info.Store(&system.Info{MemTotal: 1 << 30, NCPU: 2}) // of an earlier connect
+	e.state.put(rec("web", testID, api.StateRunning))
+	return e
+}
+
+// questions are calls that are answered within two seconds, whatever becomes of
+// the engine.
+func (e *Engine) questions(ctx context.Context) map[string]func() error {
+	return map[string]func() error{
+		"check":   func() error { return e.Check(ctx) },
+		"inspect": func() error { _, err := e.Inspect(ctx, "web", true); return err },
+		"images":  func() error { _, err := e.Images(ctx); return err },
+		"logs":    func() error { _, err := e.Logs(ctx, "web", api.LogsParams{}); return err },
+		"top":     func() error { _, err := e.Top(ctx, "web"); return err },
+		"diff":    func() error { _, err := e.Diff(ctx, "web", ""); return err },
+		"start":   func() error { _, err := e.Start(ctx, "web"); return err },
+		"stop":    func() error { _, err := e.Stop(ctx, "web", nil); return err },
+		"restart": func() error { _, err := e.Restart(ctx, "web", nil); return err },
+		"remove":  func() error { _, err := e.Remove(ctx, "web", true); return err },
+		"create": func() error {
+			_, err := e.Create(ctx, api.CreateParams{Image: "game", Name: "other"}, "")
+			return err
+		},
+	}
+}
+
+// promised is what a caller is, but for the rest of its way.
+const promised = 1900 * time.Millisecond
+
+// Who calls while the engine is away waits for it to come back, but no longer
+// than for an answer.
+func TestAnEngineThatIsSilentOrAwayIsUnavailableInTwoSeconds(t *testing.T) {
+	for what := range new(Engine).questions(t.Context()) {
+		for how, up := range map[string]bool{"silent": true, "away": false} {
+			t.Run(how+" "+what, func(t *testing.T) {
+				synctest.Test(t, func(t *testing.T) {
+					e := silentEngine(t)
+					e.state.setUp(up)
+					begin := time.Now()
+					known := wantClass(t, e.questions(t.Context())[what](), Unavailable, "")
+					if took := time.Since(begin); took > promised || known.Data.Outcome != api.OutcomeNone {
+						t.Errorf("after %v: %+v", took, known)
+					}
+				})
+			})
+		}
+	}
+}
