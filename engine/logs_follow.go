@@ -91,25 +91,34 @@ func (f *follower) run(ctx context.Context) error {
 			if err := f.live(ctx, was); !errors.Is(err, errBehind) {
 				return err
 			}
-			if f.hub.isPaused() { // it was waited for, and the engine went away
-				if err := f.tell(true); err != nil {
+			if paused, _ := f.hub.isPaused(); paused { // it was waited for, and the engine went away
+				if err := f.sitOut(ctx, backoff); err != nil {
 					return err
 				}
-				f.hub.e.awaitUp(ctx)
 			}
 		case errors.Is(err, errBehind):
 		case gone(err):
 			return f.lose(behind)
 		case passing(err) && ctx.Err() == nil:
-			if err := f.tell(true); err != nil {
+			if err := f.sitOut(ctx, backoff); err != nil {
 				return err
 			}
-			backoff.wait(ctx)
-			f.hub.e.awaitUp(ctx)
 		default:
 			return err
 		}
 	}
+}
+
+// sitOut says that the engine is away, and waits for it and for the hub: who goes
+// on by itself before the hub does would be told of two pauses.
+func (f *follower) sitOut(ctx context.Context, backoff *backoff) error {
+	if err := f.tell(true); err != nil {
+		return err
+	}
+	backoff.wait(ctx)
+	f.hub.e.awaitUp(ctx)
+	f.hub.awaitResumed(ctx)
+	return nil
 }
 
 // lose ends the follow of a container that is gone. If the follower was behind,

@@ -20,6 +20,7 @@ type hubs struct {
 	readings    readings
 	ringLimit   int           // bytes of lines in a hub's ring; 4 MiB if 0
 	first, last time.Duration // bounds of the time between two attempts to reach the engine; those of Run if 0
+	quiet       time.Duration // quietTime if 0
 }
 
 // hubPatience is how long a hub waits for its followers when all of them are
@@ -121,11 +122,22 @@ func (h *hub) find(was note, m mark) (i int64, ok, wait bool) {
 	return i, ok, !ok && !gap && there && !h.ended && !h.paused
 }
 
-// isPaused says whether the engine is away.
-func (h *hub) isPaused() bool {
+// isPaused says whether the engine is away, and gives a channel that is closed
+// when that may have changed.
+func (h *hub) isPaused() (paused bool, changed <-chan struct{}) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	return h.paused
+	return h.paused, h.changed
+}
+
+// awaitResumed waits until the hub reads again, or has ended, or ctx ends.
+func (h *hub) awaitResumed(ctx context.Context) {
+	for {
+		paused, changed := h.isPaused()
+		if !paused || await(ctx, changed, nil) != nil {
+			return
+		}
+	}
 }
 
 // hubView is what a follower sees of a hub.
@@ -279,7 +291,7 @@ func (h *hub) setPaused(paused bool) {
 func (h *hub) end(err error) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	h.ended, h.err = true, err
+	h.ended, h.err, h.paused = true, err, false
 	h.wake()
 }
 

@@ -1,6 +1,7 @@
 package engine
 
 import (
+	"cmp"
 	"context"
 	"time"
 )
@@ -14,7 +15,7 @@ const quietTime = 5 * time.Second
 // that is rotated may wait for a file that nobody writes to. The reading then
 // goes on in an answer of its own.
 func (h *hub) watch(ctx context.Context) {
-	tick := time.NewTicker(quietTime)
+	tick := time.NewTicker(cmp.Or(h.e.hubs.quiet, quietTime))
 	defer tick.Stop()
 	for was := int64(-1); ; { // what was heard
 		select {

@@ -8,15 +8,16 @@ import (
 
 var errCut = errors.New("cut by a test")
 
-// truncated is a body that breaks off.
+// truncated is a body of which there is no more than a part.
 type truncated struct {
 	io.ReadCloser
 	left int64
+	end  func() error // what comes of reading on
 }
 
 func (t *truncated) Read(buf []byte) (int, error) {
 	if t.left == 0 {
-		return 0, errCut
+		return 0, t.end()
 	}
 	n, err := t.ReadCloser.Read(buf[:min(int64(len(buf)), t.left)])
 	t.left -= int64(n)

@@ -32,6 +32,7 @@ type Rule struct {
 	After    func()            // is called when the server has begun to answer, before that is passed back
 	Cut      bool              // its connection is cut then
 	Truncate int64             // so much of the answer's body is passed back, then the connection is cut
+	Stall    int64             // so much is passed back, then nothing more, and the connection stays
 	Drop     float64           // share of the answer's lines that are left out
 	Double   float64           // share of the answer's lines that come twice
 }
@@ -157,7 +158,10 @@ func (p *Proxy) change(rule Rule, response *http.Response) error {
 	case rule.Cut:
 		return errCut
 	case rule.Truncate > 0:
-		response.Body = &truncated{response.Body, rule.Truncate}
+		response.Body = &truncated{response.Body, rule.Truncate, func() error { return errCut }}
+	case rule.Stall > 0:
+		gone := response.Request.Context()
+		response.Body = &truncated{response.Body, rule.Stall, func() error { <-gone.Done(); return gone.Err() }}
 	case rule.Drop > 0 || rule.Double > 0:
 		response.Body = p.mangle(rule, response.Body)
 		response.ContentLength = -1

@@ -2,6 +2,7 @@ package faults_test
 
 import (
 	"context"
+	"errors"
 	"io"
 	"net"
 	"net/http"
@@ -9,6 +10,7 @@ import (
 	"regexp"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/dockwire/dockwire/engine/enginetest/faults"
 )
@@ -75,6 +77,38 @@ func TestARuleBreaksAnAnswer(t *testing.T) {
 	p.Inject(1)
 	if status, lines, err := get(t, url); status != 200 || lines != 100 || err != nil {
 		t.Errorf("without rules the answer is %d with %d lines (%v)", status, lines, err)
+	}
+}
+
+func TestARuleLetsAnAnswerFallSilent(t *testing.T) {
+	p, url := faulty(t)
+	p.Inject(1, faults.Rule{Stall: 70})
+	ctx, cancel := context.WithCancel(t.Context())
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, url, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	resp, err := http.DefaultClient.Do(req)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer resp.Body.Close()
+	if part, err := io.ReadAll(io.LimitReader(resp.Body, 70)); len(part) != 70 || err != nil {
+		t.Fatalf("%d bytes came (%v)", len(part), err)
+	}
+	ended := make(chan error, 1)
+	go func() {
+		_, err := io.ReadAll(resp.Body)
+		ended <- err
+	}()
+	select {
+	case err := <-ended:
+		t.Errorf("it does not stay: %v", err)
+	case <-time.After(50 * time.Millisecond):
+	}
+	cancel()
+	if err := <-ended; !errors.Is(err, context.Canceled) {
+		t.Errorf("it ended with %v", err)
 	}
 }
 
