@@ -16,6 +16,7 @@ import (
 	"go.uber.org/zap"
 	"go.uber.org/zap/zaptest"
 	"go.uber.org/zap/zaptest/observer"
+	"golang.org/x/sys/unix"
 
 	"github.com/dockwire/dockwire/client/api"
 	"github.com/dockwire/dockwire/engine"
@@ -313,6 +314,39 @@ func TestABuildThatRanWhenTheDaemonEndedIsInterrupted(t *testing.T) {
 	wantCode(t, err, api.CodeBuildFailed)
 	if info, _ := again.Get(job.ID); info.State != api.BuildInterrupted {
 		t.Errorf("state %s", info.State)
+	}
+}
+
+// TestABuildThatRanIsInterruptedThoughTheDiskIsFull starts again with no room for
+// as much as a name, and then with some.
+func TestABuildThatRanIsInterruptedThoughTheDiskIsFull(t *testing.T) {
+	dir := t.TempDir()
+	if err := unix.Mount("tmpfs", dir, "tmpfs", 0, "size=1m,nr_inodes=16"); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { unix.Unmount(dir, unix.MNT_DETACH) })
+	work := make(steps)
+	job := start(t, open(t, dir, 1, work.run), params("a"))
+	work <- "one" // it has begun
+	var fillers []string
+	for err := error(nil); err == nil; {
+		filler := filepath.Join(dir, fmt.Sprint("filler", len(fillers)))
+		if err = os.WriteFile(filler, nil, 0o600); err == nil {
+			fillers = append(fillers, filler)
+		}
+	}
+	for _, full := range []bool{true, false} {
+		if !full {
+			os.Remove(fillers[0])
+		}
+		again := open(t, dir, 1, nil)
+		if info, _ := again.Get(job.ID); info.State != api.BuildInterrupted {
+			t.Errorf("with the disk full (%v) the build is %q", full, info.State)
+		}
+		record, err := readRecord(outputDir(dir, "a", job.ID))
+		if written := record.Info.State == api.BuildInterrupted; err != nil || written == full {
+			t.Errorf("with the disk full (%v) its record says %q, %v", full, record.Info.State, err)
+		}
 	}
 }
 

@@ -33,9 +33,9 @@ type daemon struct {
 
 	*process // that runs, or ran last
 	log      *logFile
-	fresh    []string // what runs in one that has done nothing
-	address  string   // HOST:PORT of its control listener
-	ingress  string   // HOST:PORT of its ingress
+	fresh    map[string][]string // what runs in one that has done nothing
+	address  string              // HOST:PORT of its control listener
+	ingress  string              // HOST:PORT of its ingress
 }
 
 // process is one that was started.

@@ -250,8 +250,13 @@ func networkOf(c api.Inspect) string {
 }
 
 // noneOfTheBuilds says whether something of the builds that were cut off is
-// still there.
+// still there, or of files that were being written.
 func (s *slaughter) noneOfTheBuilds() error {
+	for _, dir := range []string{s.dir, filepath.Join(s.dir, "builds", "*", "*")} {
+		if files, _ := filepath.Glob(filepath.Join(dir, ".new-*")); len(files) > 0 {
+			return fmt.Errorf("files are left that were being written: %q", files)
+		}
+	}
 	if clones, _ := filepath.Glob(filepath.Join(s.dir, "clones", "*")); len(clones) > 0 {
 		return fmt.Errorf("clones are left: %q", clones)
 	}

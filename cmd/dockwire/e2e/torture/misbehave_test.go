@@ -30,7 +30,7 @@ func TestNothingIsLeftOfAnEngineThatMisbehaves(t *testing.T) {
 	var mu sync.Mutex
 	answers := map[api.Code]int{}
 	s.engine.proxy.Inject(*seed, misbehaviour...)
-	s.crowd(scale().misbehaving, func(c *client.Client, _ int, chance *rand.Rand) error {
+	s.crowd(scale().misbehaving, newChances(), func(c *client.Client, _ int, chance *rand.Rand) error {
 		err := mutate(c, nameOf(chance.IntN(names)), chance.IntN(4))
 		var answered *api.Error
 		if err != nil && !errors.As(err, &answered) {

@@ -4,7 +4,6 @@ import (
 	"fmt"
 	"os"
 	"regexp"
-	"slices"
 	"strings"
 	"syscall"
 )
@@ -18,29 +17,23 @@ const keptConnections = 10
 // not run any more then.
 func (d *daemon) atRest() {
 	d.t.Helper()
+	eventually(d.t, patience, func() error { // a connection is there until its last call has ended, which is after its answer
+		if _, metrics := d.get("/metrics"); !strings.Contains(metrics, "\ndockwire_connections 0\n") {
+			return fmt.Errorf("connections are left: %s", metrics)
+		}
+		return nil
+	})
 	eventually(d.t, patience, func() error {
 		if open := d.files(); len(open) > keptConnections+len(d.listening()) {
 			return fmt.Errorf("%d files are open: %q", len(open), open)
 		}
 		return nil
 	})
-	if got := d.goroutines(); !within(d.fresh, got) {
-		d.t.Errorf("goroutines after the work:\n%s\nat the start:\n%s", strings.Join(got, "\n"), strings.Join(d.fresh, "\n"))
-	}
-}
-
-// within says whether a daemon runs nothing that one does not run which has just
-// been started. That may have more: what only a start takes.
-func within(fresh, got []string) bool {
-	left := slices.Clone(fresh)
-	for _, creator := range got {
-		i := slices.Index(left, creator)
-		if i < 0 {
-			return false
+	for creator, stacks := range d.goroutines() {
+		if fresh := d.fresh[creator]; len(stacks) > len(fresh) {
+			d.t.Errorf("after the work %d goroutines of %s run, %d at the start:\n%s", len(stacks), creator, len(fresh), strings.Join(stacks, "\n\n"))
 		}
-		left = slices.Delete(left, i, i+1)
 	}
-	return true
 }
 
 // listening are the files that every daemon has open.
@@ -60,8 +53,9 @@ func (d *daemon) files() (open []string) {
 	return open
 }
 
-// freshGoroutines gives what runs in a daemon that has done nothing.
-func freshGoroutines(d *daemon) []string {
+// freshGoroutines gives what runs in a daemon that has done nothing. That may be
+// more than what runs in one at rest: some of it only a start takes.
+func freshGoroutines(d *daemon) map[string][]string {
 	d.t.Helper()
 	d.start()
 	eventually(d.t, patience, func() error {
@@ -80,22 +74,22 @@ var (
 	createdByUs = regexp.MustCompile(`created by ((?:github\.com/dockwire|golang\.org/x/sync)/\S+)`)
 )
 
-// goroutines ends the daemon and gives the functions, ours and errgroup's, that
-// had started the goroutines it ran, idle workers left out.
-func (d *daemon) goroutines() (creators []string) {
+// goroutines ends the daemon and gives the stacks of the goroutines it ran, idle
+// workers left out, by the function, ours or errgroup's, that had started them.
+func (d *daemon) goroutines() map[string][]string {
 	d.t.Helper()
 	before := len(d.log.String())
 	d.signal(syscall.SIGQUIT)
 	<-d.ended
+	byCreator := map[string][]string{}
 	for stack := range strings.SplitSeq(d.log.String()[before:], "\n\n") {
 		i := strings.Index(stack, "goroutine ")
 		if i < 0 {
 			continue
 		}
 		if m := createdByUs.FindStringSubmatch(stack); m != nil && !idle.MatchString(stack[i:]) {
-			creators = append(creators, m[1])
+			byCreator[m[1]] = append(byCreator[m[1]], stack[i:])
 		}
 	}
-	slices.Sort(creators)
-	return creators
+	return byCreator
 }
