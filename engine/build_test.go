@@ -184,13 +184,14 @@ func TestLinesComeWhileTheStepRunsAndACancelStopsIt(t *testing.T) {
 			}
 		}
 		why := errors.New("nobody wants it")
-		began := time.Now()
 		cancel(why)
-		if err := <-ended; !errors.Is(err, why) {
-			t.Error(err)
-		}
-		if took := time.Since(began); took > 5*time.Second {
-			t.Errorf("it took %v to stop", took)
+		select {
+		case err := <-ended:
+			if !errors.Is(err, why) {
+				t.Error(err)
+			}
+		case <-time.After(30 * time.Second):
+			t.Fatal("it does not stop")
 		}
 		w.mustBeIdle()
 	})

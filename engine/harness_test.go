@@ -119,7 +119,7 @@ func (f *fixture) remove(name string, volumes bool) api.Container {
 // until waits for the live state to be as it should.
 func (f *fixture) until(what string, ok func() bool) {
 	f.t.Helper()
-	waitFor(f.t, f.Engine, 10*time.Second, what, ok)
+	waitFor(f.t, f.Engine, 30*time.Second, what, ok)
 }
 
 func waitFor(t *testing.T, e *Engine, limit time.Duration, what string, ok func() bool) {

@@ -148,20 +148,6 @@ func TestPingsAreAnsweredInKind(t *testing.T) {
 	}
 }
 
-func TestServerPingsAndKeepsWhoAnswers(t *testing.T) {
-	s := serve(t, &Options{PingInterval: 20 * time.Millisecond}, table{"echo": echo})
-	p := s.dial(t)
-	pings := 0
-	answer := p.PingHandler()
-	p.SetPingHandler(func(data string) error {
-		if pings++; pings == 10 { // three times as long as a silent peer has
-			p.send(request(1, "echo", nil))
-		}
-		return answer(data)
-	})
-	p.expect(`{"jsonrpc":"2.0","id":1,"result":null}`)
-}
-
 func TestSilentPeerIsGone(t *testing.T) {
 	s := serve(t, &Options{PingInterval: 20 * time.Millisecond, CloseGrace: 10 * time.Millisecond}, table{})
 	s.dial(t) // nobody reads, so no ping is answered

@@ -86,15 +86,28 @@ func TestResponsesWaitAndNoneIsLost(t *testing.T) {
 	}
 }
 
+// someHas says whether a connection has queued as much as that, and less than so
+// much.
+func (s *served) someHas(least, limit int64) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for session := range s.sessions {
+		if used := session.out.budget.used.Load(); used >= least && used < limit {
+			return true
+		}
+	}
+	return false
+}
+
 func TestBytesOfAllConnectionsAreBoundedTogether(t *testing.T) {
 	s := serve(t, &Options{MaxQueue: 4 * mib, MaxQueueTotal: 4 * mib}, table{"large": large, "echo": echo})
 	first, second, third := s.dialSmall(t), s.dial(t), s.dial(t)
 	for i := range 8 {
 		first.send(request(i, "large", []int{2 * mib}))
 	}
-	await(t, "nothing more fits", func() bool { return s.Stats().Queued >= 16*mib })
+	await(t, "nothing more fits, whatever the kernel has taken", func() bool { return s.Stats().Queued >= 6*mib })
 	second.send(request(1, "large", []int{1 * mib}))
-	await(t, "the second waits", func() bool { return s.Stats().Queued >= 17*mib })
+	await(t, "the second waits", func() bool { return s.someHas(1*mib, 2*mib) })
 	third.send(request(1, "echo", []int{1})) // what is small goes through all the same
 	third.expect(`{"jsonrpc":"2.0","id":1,"result":[1]}`)
 	for range 8 {
@@ -107,7 +120,7 @@ func TestBytesOfAllConnectionsAreBoundedTogether(t *testing.T) {
 
 // A large answer may take longer than the timeout, as long as it goes on.
 func TestSlowReaderThatGoesOnIsNotCut(t *testing.T) {
-	const timeout = 200 * time.Millisecond
+	const timeout = time.Second // longer than a loaded machine keeps a reader waiting
 	s := serve(t, &Options{WriteTimeout: timeout}, table{"large": large})
 	p := s.dialSmall(t)
 	p.send(request(1, "large", []int{12 * mib}))
@@ -122,7 +135,7 @@ func TestSlowReaderThatGoesOnIsNotCut(t *testing.T) {
 		if err != nil {
 			t.Fatalf("after %d bytes: %v", total, err)
 		}
-		if total += n; time.Since(start) < 3*timeout {
+		if total += n; time.Since(start) < 3*timeout/2 {
 			time.Sleep(timeout / 100) // this is the slow reader
 		}
 	}

@@ -28,6 +28,22 @@ func TestATokenEndsWithinASecondOfItsTime(t *testing.T) {
 	})
 }
 
+func TestATokenThatHasExpiredIsNotTakenAndListedSo(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		tokens, dir := newTokens(t)
+		_, secret := create(t, dir, Read, time.Now().Add(time.Minute), "*")
+		for _, expired := range []bool{false, true} {
+			if grant := tokens.find(secret); (grant == nil) != expired {
+				t.Errorf("expired %v: the grant is %+v", expired, grant)
+			}
+			if list, err := ListTokens(dir); err != nil || len(list) != 1 || list[0].Expired() != expired {
+				t.Errorf("expired %v: the list is %+v, %v", expired, list, err)
+			}
+			time.Sleep(time.Minute)
+		}
+	})
+}
+
 // The clock of a machine that was suspended jumps: the grant has ended before
 // anything looks at it.
 func TestATokenWhoseTimeWasJumpedOverLetsNobodyIn(t *testing.T) {

@@ -70,35 +70,6 @@ func TestATokenIsTakenFromItsCreationToItsRevocation(t *testing.T) {
 	}
 }
 
-func TestATokenExpires(t *testing.T) {
-	tokens, dir := newTokens(t)
-	expires := time.Now().Add(50 * time.Millisecond)
-	_, secret := create(t, dir, Read, expires, "*")
-	grant := tokens.find(secret)
-	if grant == nil {
-		t.Fatal("it is not taken")
-	}
-	ctx, release := grant.Bind(t.Context())
-	defer release()
-	watch, stop := context.WithCancel(t.Context())
-	var watching sync.WaitGroup
-	watching.Go(func() { _ = tokens.Watch(watch) })
-	select {
-	case <-ctx.Done():
-	case <-time.After(10 * time.Second):
-		t.Error("what runs under it does not end")
-	}
-	stop()
-	watching.Wait()
-	if time.Now().Before(expires) || !errors.Is(grant.Ended(), errExpired) || tokens.find(secret) != nil {
-		t.Errorf("it has ended with %v", grant.Ended())
-	}
-	list, err := ListTokens(dir)
-	if err != nil || len(list) != 1 || !list[0].Expired() {
-		t.Errorf("the list is %+v, %v", list, err)
-	}
-}
-
 func TestWhatRunsUnderATokenEndsThoughNobodyCalls(t *testing.T) {
 	tokens, dir := newTokens(t)
 	token, secret := create(t, dir, Read, time.Time{}, "*")

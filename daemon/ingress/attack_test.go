@@ -293,9 +293,9 @@ func TestASlowHeaderEndsTheConnection(t *testing.T) {
 	began := time.Now()
 	io.WriteString(conn, "GET / HTTP/1.1\r\nHost: good.localhost\r\nX-")
 	conn.SetReadDeadline(began.Add(patience))
-	answer, _ := io.ReadAll(conn)
-	if took := time.Since(began); took < headerTimeout-time.Second || took > headerTimeout+2*time.Second {
-		t.Errorf("it ended after %v with %q", took, answer)
+	answer, err := io.ReadAll(conn)
+	if took := time.Since(began); err != nil || took < headerTimeout-time.Second {
+		t.Errorf("it ended after %v with %q, %v", took, answer, err)
 	}
 }
 
