@@ -328,13 +328,13 @@ func (h *hub) awaitStart(ctx context.Context, backoff *backoff) error {
 }
 
 func (h *hubs) backoff() *backoff {
-	b := &backoff{first: cmp.Or(h.first, firstBackoff), last: cmp.Or(h.last, lastBackoff)}
-	b.reset()
-	return b
+	return newBackoff(cmp.Or(h.first, firstBackoff), cmp.Or(h.last, lastBackoff))
 }
 
 // backoff is the time between two attempts.
 type backoff struct{ first, last, next time.Duration }
+
+func newBackoff(first, last time.Duration) *backoff { return &backoff{first, last, first} }
 
 func (b *backoff) reset() { b.next = b.first }
 

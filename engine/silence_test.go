@@ -4,6 +4,8 @@ import (
 	"context"
 	"io"
 	"net"
+	"slices"
+	"syscall"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -15,15 +17,20 @@ import (
 	"github.com/dockwire/dockwire/client/api"
 )
 
-// silentEngine gives an Engine that knows a container, web, that runs. Its engine
-// takes connections, and all that is sent, and never answers. It is for a bubble
-// of synctest, where the time that passes is the time that is waited.
-func silentEngine(t *testing.T) *Engine {
+// silent takes connections, and all that is sent, and never answers.
+func silent() (net.Conn, error) {
+	ours, theirs := net.Pipe()
+	go io.Copy(io.Discard, theirs)
+	return ours, nil
+}
+
+// engineAt gives an Engine that knows a container, web, that runs, and connects to
+// its engine by dial. It is for a bubble of synctest, where the time that passes is
+// the time that is waited.
+func engineAt(t *testing.T, dial func() (net.Conn, error)) *Engine {
 	t.Helper()
 	cli, err := client.NewClientWithOpts(client.WithVersion("1.41"), client.WithDialContext(func(context.Context, string, string) (net.Conn, error) {
-		ours, theirs := net.Pipe()
-		go io.Copy(io.Discard, theirs)
-		return ours, nil
+		return dial()
 	}))
 	if err != nil {
 		t.Fatal(err)
@@ -36,6 +43,34 @@ func silentEngine(t *testing.T) *Engine {
 	e.info.Store(&system.Info{MemTotal: 1 << 30, NCPU: 2}) // of an earlier connect
 	e.state.put(rec("web", testID, api.StateRunning))
 	return e
+}
+
+func TestAnEngineThatIsAwayIsLookedForLessAndLessOften(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var looked []time.Time
+		e := engineAt(t, func() (net.Conn, error) {
+			looked = append(looked, time.Now())
+			return nil, &net.OpError{Op: "dial", Err: syscall.ECONNREFUSED}
+		})
+		ctx, cancel := context.WithCancel(t.Context())
+		ended := make(chan error)
+		go func() { ended <- e.Run(ctx) }()
+		time.Sleep(time.Minute)
+		synctest.Wait()
+		seen := slices.Clone(looked) // before it ends
+		cancel()
+		if err := <-ended; err != nil {
+			t.Error(err)
+		}
+		for i, want := 1, firstBackoff; i < len(seen); i, want = i+1, min(2*want, lastBackoff) {
+			if got := seen[i].Sub(seen[i-1]); got != want {
+				t.Errorf("look %d came %v after the one before, want %v", i+1, got, want)
+			}
+		}
+		if len(seen) < 15 {
+			t.Errorf("it was looked for only %d times", len(seen))
+		}
+	})
 }
 
 // questions are calls that are answered within two seconds, whatever becomes of
@@ -69,7 +104,7 @@ func TestAnEngineThatIsSilentOrAwayIsUnavailableInTwoSeconds(t *testing.T) {
 		for how, up := range map[string]bool{"silent": true, "away": false} {
 			t.Run(how+" "+what, func(t *testing.T) {
 				synctest.Test(t, func(t *testing.T) {
-					e := silentEngine(t)
+					e := engineAt(t, silent)
 					e.state.setUp(up)
 					begin := time.Now()
 					known := wantClass(t, e.questions(t.Context())[what](), Unavailable, "")

@@ -116,8 +116,7 @@ func (s *Swarm) tidyLogs() {
 // copyLog copies the log of a service as it is written, over whatever manager is
 // used, until ctx ends or the service is gone.
 func (s *Swarm) copyLog(ctx context.Context, log *serviceLog) {
-	wait := &backoff{first: firstBackoff, last: lastBackoff}
-	wait.reset()
+	wait := newBackoff(firstBackoff, lastBackoff)
 	for ctx.Err() == nil {
 		if current := s.session.Load(); current != nil {
 			err := s.copyFrom(ctx, current, log, wait)

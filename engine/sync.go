@@ -31,7 +31,7 @@ func (e *Engine) Run(ctx context.Context) error {
 	defer e.leaveFirewall(context.WithoutCancel(ctx))
 	defer e.hints.wait()
 	defer e.lingering.close()
-	backoff := firstBackoff
+	backoff := newBackoff(firstBackoff, lastBackoff)
 	for {
 		connected, err := e.follow(ctx)
 		e.state.setUp(false)
@@ -40,10 +40,9 @@ func (e *Engine) Run(ctx context.Context) error {
 		}
 		e.noteAway(connected, err)
 		if connected {
-			backoff = firstBackoff
+			backoff.reset()
 		}
-		pause(ctx, backoff)
-		backoff = min(2*backoff, lastBackoff)
+		backoff.wait(ctx)
 	}
 }
 
