@@ -203,7 +203,7 @@ func (w *workshop) filesOf(name string) map[string]string {
 // what the next connect does.
 func (w *workshop) untilIdle() {
 	w.t.Helper()
-	for deadline := time.Now().Add(10 * time.Second); running(w.t, "probe lines -every 47ms") || len(w.left(w.t.Context())) > 0; {
+	for deadline := time.Now().Add(patience); running(w.t, "probe lines -every 47ms") || len(w.left(w.t.Context())) > 0; {
 		if time.Now().After(deadline) {
 			w.t.Fatal("the step still runs, or has left", w.left(w.t.Context()))
 		}
@@ -282,7 +282,7 @@ func TestBuildsLeaveNoGoroutines(t *testing.T) {
 		_, _, err := w.try(bad)
 		wantClass(t, err, BuildFailed, "")
 	}
-	for deadline := time.Now().Add(10 * time.Second); runtime.NumGoroutine() > before+4; runtime.Gosched() {
+	for deadline := time.Now().Add(patience); runtime.NumGoroutine() > before+4; runtime.Gosched() {
 		if time.Now().After(deadline) {
 			stacks := make([]byte, 1<<20)
 			t.Fatalf("there were %d goroutines, now:\n%s", before, stacks[:runtime.Stack(stacks, true)])

@@ -190,7 +190,7 @@ func TestLinesComeWhileTheStepRunsAndACancelStopsIt(t *testing.T) {
 			if !errors.Is(err, why) {
 				t.Error(err)
 			}
-		case <-time.After(30 * time.Second):
+		case <-time.After(patience):
 			t.Fatal("it does not stop")
 		}
 		w.mustBeIdle()

@@ -22,6 +22,10 @@ import (
 	"github.com/dockwire/dockwire/engine/firewall"
 )
 
+// patience is how long a test waits for anything at all. It is generous: a machine
+// may be busy.
+const patience = time.Minute
+
 // fixture is an Engine of a test's own, with an instance that nobody else has.
 type fixture struct {
 	*Engine
@@ -119,7 +123,7 @@ func (f *fixture) remove(name string, volumes bool) api.Container {
 // until waits for the live state to be as it should.
 func (f *fixture) until(what string, ok func() bool) {
 	f.t.Helper()
-	waitFor(f.t, f.Engine, 30*time.Second, what, ok)
+	waitFor(f.t, f.Engine, patience, what, ok)
 }
 
 func waitFor(t *testing.T, e *Engine, limit time.Duration, what string, ok func() bool) {
@@ -142,7 +146,7 @@ func waitFor(t *testing.T, e *Engine, limit time.Duration, what string, ok func(
 // or has ended.
 func (f *fixture) output(id, until string) string {
 	f.t.Helper()
-	ctx, cancel := context.WithTimeout(f.t.Context(), 20*time.Second)
+	ctx, cancel := context.WithTimeout(f.t.Context(), patience)
 	defer cancel()
 	logs, err := f.docker.ContainerLogs(ctx, id, container.LogsOptions{ShowStdout: true, ShowStderr: true, Follow: true})
 	if err != nil {

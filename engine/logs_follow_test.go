@@ -35,7 +35,7 @@ type tailer struct {
 
 func (f *fixture) tail(e *Engine, name string, p api.LogsParams) *tailer {
 	f.t.Helper()
-	ctx, cancel := context.WithTimeout(f.t.Context(), time.Minute)
+	ctx, cancel := context.WithTimeout(f.t.Context(), patience)
 	w := &tailer{t: f.t, stop: cancel, done: make(chan struct{}), changed: make(chan struct{})}
 	p.Follow = true
 	go func() {
@@ -73,7 +73,7 @@ func (w *tailer) take(chunk Chunk, err error) {
 // wait returns when ok is true of what there is.
 func (w *tailer) wait(what string, ok func() bool) {
 	w.t.Helper()
-	late := time.After(30 * time.Second)
+	late := time.After(patience)
 	for {
 		w.mu.Lock()
 		done, changed := ok(), w.changed
@@ -113,7 +113,7 @@ func (w *tailer) end() error {
 	w.t.Helper()
 	select {
 	case <-w.done:
-	case <-time.After(20 * time.Second):
+	case <-time.After(patience):
 		w.t.Fatal("the sequence did not end")
 	}
 	return w.err
@@ -204,7 +204,7 @@ func TestAFollowGoesOnThroughStopStartAndRestartUntilRemove(t *testing.T) {
 // the end of the container's hub.
 func (f *fixture) waitForFollowers(id string, n int) {
 	f.t.Helper()
-	for deadline := time.Now().Add(10 * time.Second); time.Now().Before(deadline); runtime.Gosched() {
+	for deadline := time.Now().Add(patience); time.Now().Before(deadline); runtime.Gosched() {
 		stacks := make([]byte, 1<<20)
 		stacks = stacks[:runtime.Stack(stacks, true)]
 		if strings.Count(string(stacks), "engine.await(") >= n {
@@ -224,7 +224,7 @@ func TestCursorsGoOnExactlyWhereverTheyWereTaken(t *testing.T) {
 	var stays int
 	for ; len(lines) < n; stays++ {
 		rest := rand.IntN(16)
-		for chunk, err := range f.FollowLogs(limited(t, 30*time.Second), c.Name, p) {
+		for chunk, err := range f.FollowLogs(limited(t, patience), c.Name, p) {
 			if err != nil {
 				t.Fatalf("after %d lines: %v", len(lines), err)
 			}
@@ -259,7 +259,7 @@ func TestAStalledFollowerLosesNothingAndSlowsNobody(t *testing.T) {
 	var lines []api.Line
 	var slow sync.WaitGroup
 	slow.Go(func() {
-		for chunk, err := range f.FollowLogs(limited(t, time.Minute), c.Name, api.LogsParams{}) {
+		for chunk, err := range f.FollowLogs(limited(t, patience), c.Name, api.LogsParams{}) {
 			if err != nil {
 				t.Error(err)
 			}
@@ -322,7 +322,7 @@ func TestAFollowerThatIsBehindAtRemoveIsToldOfTheGap(t *testing.T) {
 	c := f.create(api.CreateParams{Image: f.build("app"), Name: f.name("app"), Port: ptr(0), Start: ptr(false), Restart: "no",
 		Command: []string{"lines", "-n", fmt.Sprint(n)}})
 	quick := f.tail(f.Engine, c.Name, api.LogsParams{})
-	next, stop := iter.Pull2(f.FollowLogs(limited(t, 20*time.Second), c.Name, api.LogsParams{}))
+	next, stop := iter.Pull2(f.FollowLogs(limited(t, patience), c.Name, api.LogsParams{}))
 	defer stop()
 	first := make(chan Chunk, 1)
 	go func() {
@@ -400,7 +400,7 @@ func TestLinesThatAreGoneAreAGap(t *testing.T) {
 	const n = 5000
 	c := f.writer("app", "", "lines", "-n", fmt.Sprint(n), "-size", "10000")
 	var first string
-	for chunk, err := range f.FollowLogs(limited(t, 20*time.Second), c.Name, api.LogsParams{}) {
+	for chunk, err := range f.FollowLogs(limited(t, patience), c.Name, api.LogsParams{}) {
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -434,7 +434,7 @@ func TestALineReachesItsFollowerAsSoonAsTheEngineHandsItOut(t *testing.T) {
 	engines := make(chan time.Duration, 1)
 	go func() { engines <- f.engineDelay(c.ID, 50) }()
 	var delays []time.Duration
-	for chunk, err := range f.FollowLogs(limited(t, 20*time.Second), c.Name, api.LogsParams{Tail: api.TailLines(0)}) {
+	for chunk, err := range f.FollowLogs(limited(t, patience), c.Name, api.LogsParams{Tail: api.TailLines(0)}) {
 		if err != nil {
 			t.Fatal(err)
 		}

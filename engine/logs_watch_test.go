@@ -119,7 +119,7 @@ func (f *fixture) waitForLines(id string, n int) {
 func awaitStack(t *testing.T, function string) {
 	t.Helper()
 	stacks := make([]byte, 1<<20)
-	for late := time.Now().Add(20 * time.Second); time.Now().Before(late); runtime.Gosched() {
+	for late := time.Now().Add(patience); time.Now().Before(late); runtime.Gosched() {
 		if strings.Contains(string(stacks[:runtime.Stack(stacks, true)]), function) {
 			return
 		}

@@ -31,7 +31,7 @@ func (f *fixture) ordinary(d *enginetest.Debian, base string, config container.C
 func (f *fixture) eventually(id, want string, command ...string) {
 	f.t.Helper()
 	var got string
-	for late := time.Now().Add(30 * time.Second); time.Now().Before(late); {
+	for late := time.Now().Add(patience); time.Now().Before(late); {
 		if got = f.execAny(id, command...); strings.Contains(got, want) {
 			return
 		}
@@ -131,7 +131,7 @@ func testNginx(t *testing.T, f *fixture, d *enginetest.Debian) {
 // get fetches a container's page, once it serves.
 func (f *fixture) get(c api.Container) string {
 	f.t.Helper()
-	for late := time.Now().Add(20 * time.Second); ; {
+	for late := time.Now().Add(patience); ; {
 		response, err := http.Get("http://" + addrOf(f, c.Domain).String() + "/")
 		if err != nil && time.Now().Before(late) {
 			continue

@@ -56,7 +56,7 @@ func startRegistry(t *testing.T, private bool) string {
 		t.Fatalf("the tests need the package docker-registry: %v", err)
 	}
 	t.Cleanup(func() { _ = serve.Wait() })
-	for deadline := time.Now().Add(10 * time.Second); ; {
+	for deadline := time.Now().Add(patience); ; {
 		resp, err := http.Get("http://" + host + "/v2/")
 		if err == nil {
 			resp.Body.Close()

@@ -162,7 +162,7 @@ func (f *fixture) asks(at netip.AddrPort) string {
 // eventuallyAnswers waits until a program that was just started listens.
 func (f *fixture) eventuallyAnswers(at netip.AddrPort, name string) {
 	f.t.Helper()
-	late := time.Now().Add(10 * time.Second)
+	late := time.Now().Add(patience)
 	for got := f.asks(at); got != name; got = f.asks(at) {
 		if time.Now().After(late) {
 			f.t.Errorf("%v answers %q, want %s", at, got, name)

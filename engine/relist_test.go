@@ -42,7 +42,7 @@ func TestItIsReadyBeforeItHasLookedAtAnyContainer(t *testing.T) {
 	cfg.Host = proxy.Socket()
 	proxy.Inject(0, faults.Rule{Match: regexp.MustCompile("/containers/" + one.ID + "/json"), Delay: time.Hour}) // it waits in vain
 	e := f.run(cfg)
-	waitFor(t, e, 10*time.Second, "the connect", e.Up)
+	waitFor(t, e, patience, "the connect", e.Up)
 	for i, name := range names {
 		if at := e.state.at(name + ".test.localhost"); len(at) != 1 || at[0].Running() != (i < 3) || at[0].addr.IsValid() != (i < 3) {
 			t.Fatalf("the host of %s leads to %+v", name, at)
@@ -51,14 +51,14 @@ func TestItIsReadyBeforeItHasLookedAtAnyContainer(t *testing.T) {
 	if _, err := e.find(t.Context(), names[299]); err != nil {
 		t.Errorf("one container waits for another: %v", err)
 	}
-	_, err = e.List(limited(t, 10*time.Second), nil)
+	_, err = e.List(limited(t, patience), nil)
 	wantClass(t, err, Unavailable, "")
 	if changes, _, _ := e.Changes(0); slices.ContainsFunc(changes, func(c api.Container) bool { return c.Name == names[0] }) {
 		t.Error("a container is told of that nobody has looked at")
 	}
 	proxy.Inject(0)
 	proxy.Cut()
-	waitFor(t, e, 10*time.Second, "the return", func() bool { r, _ := e.state.get(names[0]); return r.version > 0 })
+	waitFor(t, e, patience, "the return", func() bool { r, _ := e.state.get(names[0]); return r.version > 0 })
 	all, err := e.Containers(t.Context())
 	if err != nil || !reflect.DeepEqual(all, listed(t, e, nil)) || len(all) != 300 {
 		t.Fatalf("there are %d containers, %v, and List gives others", len(all), err)

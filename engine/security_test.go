@@ -42,7 +42,7 @@ func (f *fixture) exec(id string, command ...string) string {
 // execAny is exec for any command.
 func (f *fixture) execAny(id string, command ...string) string {
 	f.t.Helper()
-	ctx, cancel := context.WithTimeout(f.t.Context(), 30*time.Second)
+	ctx, cancel := context.WithTimeout(f.t.Context(), patience)
 	defer cancel()
 	made, err := f.docker.ContainerExecCreate(ctx, id, container.ExecOptions{Cmd: command, AttachStdout: true, AttachStderr: true})
 	if err != nil {

@@ -17,8 +17,8 @@ import (
 	"github.com/dockwire/dockwire/client/api"
 )
 
-// silent takes connections, and all that is sent, and never answers.
-func silent() (net.Conn, error) {
+// neverAnswers takes connections, and all that is sent, and says nothing.
+func neverAnswers() (net.Conn, error) {
 	ours, theirs := net.Pipe()
 	go io.Copy(io.Discard, theirs)
 	return ours, nil
@@ -104,7 +104,7 @@ func TestAnEngineThatIsSilentOrAwayIsUnavailableInTwoSeconds(t *testing.T) {
 		for how, up := range map[string]bool{"silent": true, "away": false} {
 			t.Run(how+" "+what, func(t *testing.T) {
 				synctest.Test(t, func(t *testing.T) {
-					e := engineAt(t, silent)
+					e := engineAt(t, neverAnswers)
 					e.state.setUp(up)
 					begin := time.Now()
 					known := wantClass(t, e.questions(t.Context())[what](), Unavailable, "")

@@ -27,9 +27,6 @@ type swarmFixture struct {
 	git     *gittest.Server
 }
 
-// patience is how long a test of a swarm waits for what should come.
-const patience = time.Minute
-
 func setUpSwarm(t *testing.T, engines *enginetest.Swarm) *swarmFixture {
 	t.Helper()
 	random := make([]byte, 4)

@@ -129,7 +129,7 @@ func TestAChangeThatLosesItsConnectionHasAnUnknownOutcome(t *testing.T) {
 
 // awaitQueue waits until somebody waits for the key's lock.
 func (l *locks) awaitQueue(t *testing.T, key string) {
-	for late := time.Now().Add(10 * time.Second); ; time.Sleep(time.Millisecond) {
+	for late := time.Now().Add(patience); ; time.Sleep(time.Millisecond) {
 		l.mu.Lock()
 		w := l.held[key]
 		waited := w != nil && w.users > 1
@@ -234,12 +234,12 @@ func TestAnEngineThatEndedLeavesNoGoroutine(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	ended := make(chan error)
 	go func() { ended <- e.Run(ctx) }()
-	waitFor(t, e, 10*time.Second, "the connect", e.Up)
+	waitFor(t, e, patience, "the connect", e.Up)
 	cancel()
 	if err := errors.Join(<-ended, e.Close()); err != nil {
 		t.Error(err)
 	}
-	for deadline := time.Now().Add(5 * time.Second); runtime.NumGoroutine() > before; runtime.Gosched() {
+	for deadline := time.Now().Add(patience); runtime.NumGoroutine() > before; runtime.Gosched() {
 		if time.Now().After(deadline) {
 			stacks := make([]byte, 64<<10)
 			t.Fatalf("goroutines are left:\n%s", stacks[:runtime.Stack(stacks, true)])

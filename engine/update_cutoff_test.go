@@ -4,7 +4,6 @@ import (
 	"context"
 	"slices"
 	"testing"
-	"time"
 
 	"github.com/dockwire/dockwire/client/api"
 	"github.com/dockwire/dockwire/engine/enginetest"
@@ -113,10 +112,10 @@ func TestAnUpdateWhoseConnectionIsLostIsFinishedOrUndoneOnceItIsBack(t *testing.
 			for n, ended := 1, false; !ended; n++ {
 				c := f.cutOffAt(n, true, name, change)
 				ended = c.request == ""
-				waitFor(t, c.behind, 20*time.Second, "the loss", func() bool { return ended || !c.behind.Up() })
+				waitFor(t, c.behind, patience, "the loss", func() bool { return ended || !c.behind.Up() })
 				changes := changesOf(c.behind)
 				c.proxy.Restore()
-				waitFor(t, c.behind, 20*time.Second, "the return", c.behind.Up)
+				waitFor(t, c.behind, patience, "the return", c.behind.Up)
 				if told := changes(); slices.ContainsFunc(told, func(c api.Container) bool { return c.State == api.StateRemoved }) {
 					t.Errorf("after %s those who follow the list are told %+v", c.request, told)
 				}

@@ -88,7 +88,7 @@ func TestTopOfWhatDoesNotRun(t *testing.T) {
 
 // updates makes what FollowTop gives a function. The sequence ends with the test.
 func (f *fixture) updates(name string) func() (UsageUpdate, error, bool) {
-	ctx, cancel := context.WithTimeout(f.t.Context(), 30*time.Second)
+	ctx, cancel := context.WithTimeout(f.t.Context(), patience)
 	next, stop := iter.Pull2(f.FollowTop(ctx, name, api.TopParams{}))
 	f.t.Cleanup(func() {
 		stop()

@@ -17,7 +17,7 @@ import (
 )
 
 // patience is how long a test waits for what must happen.
-const patience = 10 * time.Second
+const patience = 60 * time.Second
 
 // table is a Handler made of functions, by method. Each runs as a call of its
 // own; a name that ends in ~ is that of a stream.

@@ -19,7 +19,7 @@ import (
 )
 
 // patience is how long a test waits for what should come.
-const patience = 20 * time.Second
+const patience = 60 * time.Second
 
 // front is an ingress that is served on loopback.
 type front struct {
