@@ -249,3 +249,24 @@ func TestDrainingWaitsForAContainerThatIsReplacedToo(t *testing.T) {
 		return len(f.containers) == 1
 	})
 }
+
+// A daemon may be told to end before its parts have begun.
+func TestWhatBeginsAfterTheShutdownEndsAtOnce(t *testing.T) {
+	in := New(Options{})
+	in.Shutdown(t.Context())
+	ln := listen(t)
+	served := make(chan error, 1)
+	go func() { served <- in.Serve(ln, nil) }()
+	select {
+	case err := <-served:
+		if err != nil {
+			t.Error(err)
+		}
+	case <-time.After(patience):
+		t.Fatal("it is served for good")
+	}
+	if conn, err := net.Dial("tcp", ln.Addr().String()); err == nil {
+		conn.Close()
+		t.Error("connections are still taken")
+	}
+}

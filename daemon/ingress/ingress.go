@@ -80,11 +80,12 @@ type Ingress struct {
 	table   atomic.Pointer[table]
 	changed bell // rings when a request that waits should look again
 
-	mu         sync.Mutex            // guards the next four
+	mu         sync.Mutex            // guards the next five
 	containers map[string]*container // by id
 	together   int                   // how many are telling of many routes
 	servers    []*http.Server
-	closing    bool
+	ending     bool // no server is begun any more
+	closing    bool // no container is served any more
 	stats      statistics
 
 	upgraded   atomic.Int64 // WebSockets that are open

@@ -21,8 +21,9 @@ const (
 	maxFrame      = 16 << 10 // of HTTP/2, the least that the standard allows
 )
 
-// Serve serves a listener until Shutdown, and then returns nil. With a
-// configuration it speaks TLS, and HTTP/2 too; in clear only HTTP/1.
+// Serve serves a listener until Shutdown, which may have come before it, closes
+// the listener, and returns nil. With a configuration it speaks TLS, and HTTP/2
+// too; in clear only HTTP/1.
 func (in *Ingress) Serve(ln net.Listener, config *tls.Config) error {
 	server := &http.Server{
 		Handler:                      in,
@@ -34,9 +35,10 @@ func (in *Ingress) Serve(ln net.Listener, config *tls.Config) error {
 		DisableGeneralOptionsHandler: true, // what is asked of the server itself is asked of nobody
 		ErrorLog:                     zap.NewStdLog(in.log),
 	}
-	in.mu.Lock()
-	in.servers = append(in.servers, server)
-	in.mu.Unlock()
+	if !in.enlist(server) {
+		ln.Close()
+		return nil
+	}
 	serve := server.Serve
 	if config != nil {
 		serve = func(ln net.Listener) error { return server.ServeTLS(ln, "", "") }
@@ -45,6 +47,17 @@ func (in *Ingress) Serve(ln net.Listener, config *tls.Config) error {
 		return err
 	}
 	return nil
+}
+
+// enlist takes a server for Shutdown to end, unless that has come already.
+func (in *Ingress) enlist(server *http.Server) bool {
+	in.mu.Lock()
+	defer in.mu.Unlock()
+	if in.ending {
+		return false
+	}
+	in.servers = append(in.servers, server)
+	return true
 }
 
 // Shutdown ends the listeners and returns once nothing is being answered any
@@ -80,10 +93,12 @@ func shutDown(ctx context.Context, servers []*http.Server) {
 	closing.Wait()
 }
 
-// tellAll tells all WebSockets to go, and gives the servers.
+// tellAll tells all WebSockets to go, and gives the servers. There will be no
+// more of them.
 func (in *Ingress) tellAll() []*http.Server {
 	in.mu.Lock()
 	defer in.mu.Unlock()
+	in.ending = true
 	for _, c := range in.containers {
 		if c.backend != nil {
 			c.backend.tellTunnels()
