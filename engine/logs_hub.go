@@ -177,18 +177,22 @@ func (h *hub) start(pos position) {
 // errRemoved says that the container is gone.
 var errRemoved = errors.New("the container was removed")
 
-// run reads the log, connection by connection, until ctx ends or the container
-// is gone.
+// run reads the log, answer by answer, until ctx ends or the container is gone.
+// It follows, unless the answer before cannot be trusted: then it first reads
+// what there is.
 func (h *hub) run(ctx context.Context, pos position) {
-	backoff := h.e.hubs.backoff()
+	backoff, rotation, follow := h.e.hubs.backoff(), rotationWatch{}, true
 	for ctx.Err() == nil {
-		before := pos
-		err := h.read(ctx, &pos, backoff)
-		if errors.Is(err, io.EOF) && pos == before { // else the engine may have passed over the rest
+		before, followed := pos, follow
+		err := h.read(ctx, &pos, &rotation, follow, backoff)
+		follow = !errors.Is(err, errRotated) && !errors.Is(err, errNotMet)
+		if errors.Is(err, io.EOF) && followed && pos == before { // else the engine may have passed over the rest
 			err = h.awaitStart(ctx, backoff)
 		}
 		switch {
 		case ctx.Err() != nil || err == nil || errors.Is(err, io.EOF) || errors.Is(err, errRotated):
+		case errors.Is(err, errNotMet):
+			backoff.wait(ctx)
 		case errors.Is(err, errRemoved) || gone(err):
 			h.end(nil)
 			return
@@ -206,13 +210,13 @@ func (h *hub) run(ctx context.Context, pos position) {
 
 // read puts the lines of one answer of the engine into the ring, and moves pos
 // along. It ends with an error, io.EOF if it is the container that ended.
-func (h *hub) read(ctx context.Context, pos *position, backoff *backoff) error {
+func (h *hub) read(ctx context.Context, pos *position, rotation *rotationWatch, follow bool, backoff *backoff) error {
 	whole := ctx
 	ctx, cut := context.WithCancel(ctx)
 	defer cut()
 	h.setCut(cut)
 	defer h.setCut(nil)
-	err := h.readAnswer(ctx, pos, backoff)
+	err := h.readAnswer(ctx, pos, rotation, follow, backoff)
 	if ctx.Err() != nil && whole.Err() == nil {
 		return errRotated // watch has cut it
 	}
@@ -220,22 +224,23 @@ func (h *hub) read(ctx context.Context, pos *position, backoff *backoff) error {
 }
 
 // readAnswer is read, until ctx ends.
-func (h *hub) readAnswer(ctx context.Context, pos *position, backoff *backoff) error {
-	r, gap, err := h.e.openLogAfter(ctx, h.id, *pos, logOptions{follow: true, idle: h.hear})
+func (h *hub) readAnswer(ctx context.Context, pos *position, rotation *rotationWatch, follow bool, backoff *backoff) error {
+	r, gap, err := h.e.openLogAfter(ctx, h.id, *pos, logOptions{follow: follow, idle: h.hear})
 	if err != nil {
 		return err
 	}
 	defer r.Close()
 	h.setPaused(false)
-	for watch := (rotationWatch{}); ; {
+	for {
 		line, err := r.next()
-		if err == nil && watch.rotated(line) {
+		if err == nil && follow && rotation.rotated(line) {
 			err = errRotated
 		}
 		if err != nil {
 			h.announce()
 			return err
 		}
+		rotation.note(line)
 		backoff.reset()
 		*pos = pos.advance(line, r.demuxer)
 		if begun := h.add(line, *pos, gap); begun {

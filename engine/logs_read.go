@@ -89,7 +89,7 @@ func (b *logBody) Close() error {
 }
 
 // errNotMet says that the line to go on after is not in what was read.
-var errNotMet = errors.New("the line is gone from the log")
+var errNotMet = errors.New("the line was not met in the log")
 
 // nearEnd is how many of the newest pieces are looked at first for the line to
 // go on after: most callers were away for a short time, and the engine finds its
@@ -98,7 +98,8 @@ const nearEnd = 256
 
 // openLogAfter opens the log where it goes on after a position. If its line is
 // gone, whatever there is came later: then gap is true, and the reader begins at
-// the beginning.
+// the beginning. A follower is not told so, but that the line was not met: the
+// engine may have passed over it.
 func (e *Engine) openLogAfter(ctx context.Context, id string, from position, o logOptions) (r *logReader, gap bool, err error) {
 	if from.last == (mark{}) {
 		r, err = e.openLog(ctx, id, o)
@@ -122,6 +123,9 @@ func (e *Engine) openLogAfter(ctx context.Context, id string, from position, o l
 		if !errors.Is(err, errNotMet) {
 			return nil, false, err
 		}
+	}
+	if o.follow {
+		return nil, false, errNotMet
 	}
 	r, err = e.openLog(ctx, id, o)
 	return r, true, err

@@ -27,10 +27,12 @@ func (t *truncated) Read(buf []byte) (int, error) {
 // mangle leaves lines of a body out, and repeats some, as the rule says. Each
 // goes on as soon as it has come.
 func (p *Proxy) mangle(rule Rule, body io.ReadCloser) io.ReadCloser {
-	return &mangled{Closer: body, lines: bufio.NewReader(body), times: func() int {
+	return &mangled{Closer: body, lines: bufio.NewReader(body), times: func(line []byte) int {
 		p.mu.Lock()
 		defer p.mu.Unlock()
 		switch {
+		case rule.Without != nil && rule.Without.Match(line):
+			return 0
 		case p.chance(rule.Drop, false):
 			return 0
 		case p.chance(rule.Double, false):
@@ -43,14 +45,14 @@ func (p *Proxy) mangle(rule Rule, body io.ReadCloser) io.ReadCloser {
 type mangled struct {
 	io.Closer
 	lines *bufio.Reader
-	times func() int
-	rest  []byte // of what has been read and not been passed on
+	times func(line []byte) int // how often it comes
+	rest  []byte                // of what has been read and not been passed on
 }
 
 func (m *mangled) Read(buf []byte) (int, error) {
 	for len(m.rest) == 0 {
 		line, err := m.lines.ReadBytes('\n')
-		for range m.times() {
+		for range m.times(line) {
 			m.rest = append(m.rest, line...)
 		}
 		if err != nil && len(m.rest) == 0 {

@@ -34,6 +34,7 @@ type Rule struct {
 	Truncate int64             // so much of the answer's body is passed back, then the connection is cut
 	Stall    int64             // so much is passed back, then nothing more, and the connection stays
 	Drop     float64           // share of the answer's lines that are left out
+	Without  *regexp.Regexp    // lines of the answer that match are left out
 	Double   float64           // share of the answer's lines that come twice
 }
 
@@ -162,7 +163,7 @@ func (p *Proxy) change(rule Rule, response *http.Response) error {
 	case rule.Stall > 0:
 		gone := response.Request.Context()
 		response.Body = &truncated{response.Body, rule.Stall, func() error { <-gone.Done(); return gone.Err() }}
-	case rule.Drop > 0 || rule.Double > 0:
+	case rule.Drop > 0 || rule.Double > 0 || rule.Without != nil:
 		response.Body = p.mangle(rule, response.Body)
 		response.ContentLength = -1
 		response.Header.Del("Content-Length")
