@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"math/bits"
 	"time"
 	"unicode/utf8"
 
@@ -167,7 +168,7 @@ func (f *frame) parse(data []byte, stamps *stampReader) error {
 // looked at.
 func bufferFor(frame int) int {
 	if frame <= frameBuffer {
-		return frameBuffer
+		return 1 << bits.Len(uint(frame-1))
 	}
 	return frameMax
 }

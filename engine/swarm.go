@@ -49,7 +49,7 @@ type Swarm struct {
 	tidying  sync.WaitGroup // of what was left half-done
 	looking  locks          // one look at a time, so that none overwrites a later one
 	nodes    nodes
-	logs     serviceLogs
+	logs     *serviceLogs
 	session  atomic.Pointer[session]     // nil while no manager can be used
 	routed   map[string]map[string]Route // by name and task; guarded by the state
 }
@@ -70,7 +70,7 @@ func NewSwarm(cfg Config) (*Swarm, error) {
 	s.cfg, s.log = s.managers[0].cfg, s.managers[0].log // with the defaults
 	s.cfg.Router = cfg.Router
 	s.state.route = s.route
-	s.logs.open = map[string]*serviceLog{}
+	s.logs = newServiceLogs(s.copyLog)
 	return s, nil
 }
 
@@ -107,7 +107,6 @@ func (s *Swarm) Close() error {
 	var errs []error
 	for _, m := range s.managers {
 		m.lists.CloseIdleConnections()
-		m.logs.CloseIdleConnections()
 		errs = append(errs, m.Close())
 	}
 	return errors.Join(append(errs, s.nodes.close())...)
@@ -122,7 +121,8 @@ func (s *Swarm) Run(ctx context.Context) error {
 	for _, m := range s.managers {
 		running.Go(func() { m.Run(ctx) }) // it never fails
 	}
-	defer s.logs.wait()
+	running.Go(func() { s.logs.rotate(ctx) })
+	defer s.logs.close()
 	defer s.tidying.Wait()
 	s.follow(ctx)
 	return nil
@@ -151,7 +151,6 @@ func (s *Swarm) Check(ctx context.Context) error {
 type manager struct {
 	*Engine
 	lists  *http.Client // for long answers
-	logs   *http.Client // for many at once
 	failed atomic.Int64 // when it could not be used any more, in Unix nanoseconds
 }
 
@@ -163,7 +162,7 @@ func (s *Swarm) newManager(cfg Config, host string) (*manager, error) {
 	}
 	e.repository = strings.TrimSuffix(cfg.Swarm.Registry, "/") + "/" + cfg.Instance + "/"
 	e.elsewhere = s.state.list
-	return &manager{Engine: e, lists: plainHTTP(e, 64<<10), logs: plainHTTP(e, 512)}, nil
+	return &manager{Engine: e, lists: plainHTTP(e)}, nil
 }
 
 // oldestServices is the first API in which a service can have no-new-privileges;

@@ -140,6 +140,7 @@ func (s *Swarm) changeService(ctx context.Context, name string, do func(context.
 		if err != nil {
 			return err
 		}
+		defer s.holdLog(ctx, r)() // lines go with their replicas
 		failed := do(ctx, m, r)
 		c, err = s.admit(ctx, m, r.ID, name)
 		if failed != nil {

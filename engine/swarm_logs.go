@@ -93,7 +93,7 @@ func (q *copyQuery) oldest(api.Tail) (lines [][]byte, truncated bool, err error)
 // copyQuery is what a caller wants of the copy of a log, and how far it got.
 type copyQuery struct {
 	logFilter
-	id          string
+	record      *record // of the service
 	journal     *journal.Journal
 	reader      *journal.Reader
 	pos, before int64 // the number of the line to go on with, and what it was one wanted line before
@@ -113,9 +113,17 @@ func (s *Swarm) copyQuery(ctx context.Context, name string, p api.LogsParams) (*
 	}
 	log := s.logs.get(r)
 	if log == nil {
-		return nil, &Error{Class: LogsUnavailable, Reason: "the log of " + name + " is not copied: see the daemon's log", Data: api.ErrorData{Kind: kindContainer, Name: name}}
+		return nil, notFound(kindContainer, name, "%s was removed meanwhile", name)
 	}
-	q := &copyQuery{logFilter: checked.logFilter, id: r.ID, journal: log.journal}
+	s.catchUp(ctx, log)
+	kept, err := s.journalOf(ctx, log)
+	if err != nil && ctx.Err() == nil {
+		err = &Error{Class: LogsUnavailable, Reason: "the log of " + name + " cannot be copied: see the disk of the daemon's state", Data: api.ErrorData{Kind: kindContainer, Name: name}, Err: err}
+	}
+	if err != nil {
+		return nil, err
+	}
+	q := &copyQuery{logFilter: checked.logFilter, record: r, journal: kept}
 	if err := q.goAfter(after); err != nil {
 		return nil, err
 	}
@@ -171,7 +179,7 @@ func parseLine(raw []byte) (line api.Line, err error) {
 const copyCursorID = 12
 
 func (q *copyQuery) cursor() string {
-	return q.id[:min(copyCursorID, len(q.id))] + "-" + strconv.FormatInt(q.pos, 36)
+	return q.record.ID[:min(copyCursorID, len(q.record.ID))] + "-" + strconv.FormatInt(q.pos, 36)
 }
 
 func (q *copyQuery) goAfter(cursor string) error {
@@ -184,7 +192,7 @@ func (q *copyQuery) goAfter(cursor string) error {
 	if err != nil || pos < 0 || len(id) != copyCursorID {
 		return invalid("after", "after is %s, which is no cursor of a log: give one that logs gave, or leave it out", quote(cursor))
 	}
-	if !strings.HasPrefix(q.id, id) || pos < first || pos > next {
+	if !strings.HasPrefix(q.record.ID, id) || pos < first || pos > next {
 		q.gap = true
 		return nil
 	}
@@ -209,6 +217,7 @@ func (s *Swarm) followLogs(ctx context.Context, name string, p api.LogsParams, y
 		return err
 	}
 	defer func() { q.reader.Close() }()
+	defer s.holdLog(ctx, q.record)()
 	if n, limited := p.Tail.Lines(); limited && q.logFilter != (logFilter{}) {
 		if err := q.skipToTail(n); err != nil {
 			return err

@@ -19,65 +19,70 @@ import (
 	"github.com/dockwire/dockwire/engine/journal"
 )
 
-// serviceLogs are the copies of the logs of all services, by name.
-type serviceLogs struct {
-	ctx     context.Context // ends with Run, and all copying with it
-	copying sync.WaitGroup
-
-	mu   sync.Mutex
-	open map[string]*serviceLog
-}
-
-// serviceLog is the copy of the log of one service.
-type serviceLog struct {
-	id      string // of the service
-	name    string
-	journal *journal.Journal
-	cancel  context.CancelFunc
-	copied  chan struct{} // closed when nothing writes to the journal any more
-}
-
 // session is the time for which one manager is used.
 type session struct {
 	ctx     context.Context // ends with it
 	manager *manager
 }
 
-func (l *serviceLogs) get(r *record) *serviceLog {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	if log := l.open[r.Name]; log != nil && log.id == r.ID {
-		return log
-	}
-	return nil
-}
-
-func (l *serviceLogs) wait() { l.copying.Wait() }
+// readAtOnce is how many copies are read at the same time when a daemon or a
+// manager has come: there may be thousands, and large ones.
+const readAtOnce = 4
 
 func (s *Swarm) logDir(r *record) string { return filepath.Join(s.cfg.Swarm.LogDir, r.Name+"."+r.ID) }
 
 // keepLog sees that the log of a service is copied, until endLog or the end of
-// Run.
+// Run. What is on its way in a service may take a log away with it.
 func (s *Swarm) keepLog(r *record) {
-	if s.logs.get(r) != nil {
+	switch log := s.logs.get(r); {
+	case log == nil:
+		s.logs.add(&serviceLog{id: r.ID, name: r.Name, dir: s.logDir(r)})
+	case !r.settled():
+		s.logs.hasten(log)
+	}
+}
+
+// holdLog has the log of a service followed until release is called.
+func (s *Swarm) holdLog(ctx context.Context, r *record) (release func()) {
+	if log := s.logs.get(r); log != nil {
+		return s.logs.hold(ctx, log)
+	}
+	return func() {}
+}
+
+// catchUp copies what there is of a log that waits for its turn. What cannot be
+// had in the time for a question is left for that.
+func (s *Swarm) catchUp(ctx context.Context, log *serviceLog) {
+	turn, ours := s.logs.borrow(log)
+	if !ours {
+		s.logs.awaitFollowing(ctx, log)
 		return
 	}
-	kept, err := journal.Open(s.logDir(r), journal.Bounds{})
+	defer s.logs.giveBack(log)
+	ctx, cancel := context.WithTimeout(ctx, readTimeout)
+	defer cancel()
+	defer context.AfterFunc(turn.ctx, cancel)()
+	if current := s.session.Load(); current != nil {
+		if err := s.copyFrom(ctx, current, log, nil); !errors.Is(err, io.EOF) {
+			s.log.Debug("what a log has got meanwhile could not be had", zap.String("name", log.name), zap.Error(err))
+		}
+	}
+}
+
+// journalOf opens the copy of a log, if it was not yet.
+func (s *Swarm) journalOf(ctx context.Context, log *serviceLog) (*journal.Journal, error) {
+	log.opening.Lock()
+	defer log.opening.Unlock()
+	if log.journal != nil {
+		return log.journal, nil
+	}
+	done, err := s.logs.read(ctx)
 	if err != nil {
-		s.log.Error("the log of a service cannot be copied", zap.String("name", r.Name), zap.Error(err))
-		return
+		return nil, err
 	}
-	log := &serviceLog{id: r.ID, name: r.Name, journal: kept, copied: make(chan struct{})}
-	var ctx context.Context
-	ctx, log.cancel = context.WithCancel(s.logs.ctx)
-	s.logs.mu.Lock()
-	s.logs.open[r.Name] = log
-	s.logs.mu.Unlock()
-	s.logs.copying.Go(func() {
-		defer close(log.copied)
-		s.copyLog(ctx, log)
-		log.journal.Close()
-	})
+	defer done()
+	log.journal, err = journal.Open(log.dir, journal.Bounds{})
+	return log.journal, err
 }
 
 // endLog removes the copy of the log of a service that is gone.
@@ -86,14 +91,19 @@ func (s *Swarm) endLog(r *record) {
 	if log == nil {
 		return
 	}
-	s.logs.mu.Lock()
-	delete(s.logs.open, r.Name)
-	s.logs.mu.Unlock()
-	log.cancel()
-	<-log.copied
-	if err := log.journal.Remove(); err != nil {
+	<-s.logs.drop(log)
+	if err := log.remove(); err != nil {
 		s.log.Warn("the copy of a log could not be removed", zap.String("name", r.Name), zap.Error(err))
 	}
+}
+
+func (log *serviceLog) remove() error {
+	log.opening.Lock()
+	defer log.opening.Unlock()
+	if log.journal == nil {
+		return os.RemoveAll(log.dir)
+	}
+	return log.journal.Remove()
 }
 
 // tidyLogs removes the copies of services that went while no daemon ran.
@@ -114,20 +124,26 @@ func (s *Swarm) tidyLogs() {
 }
 
 // copyLog copies the log of a service as it is written, over whatever manager is
-// used, until ctx ends or the service is gone.
-func (s *Swarm) copyLog(ctx context.Context, log *serviceLog) {
+// used, until its turn ends or the service is gone.
+func (s *Swarm) copyLog(log *serviceLog, turn *logTurn) {
 	wait := newBackoff(firstBackoff, lastBackoff)
-	for ctx.Err() == nil {
-		if current := s.session.Load(); current != nil {
-			err := s.copyFrom(ctx, current, log, wait)
-			if gone(err) {
-				return
-			}
-			if err != nil && ctx.Err() == nil {
-				s.log.Debug("the log of a service is cut off", zap.String("name", log.name), zap.Error(err))
-			}
+	for following := sync.OnceFunc(func() { close(turn.following) }); turn.ctx.Err() == nil; wait.wait(turn.ctx) {
+		current := s.session.Load()
+		if current == nil {
+			continue
 		}
-		wait.wait(ctx)
+		heard := log.heard.Load()
+		err := s.copyFrom(turn.ctx, current, log, following)
+		if gone(err) {
+			s.logs.retire(log)
+			return
+		}
+		if err != nil && turn.ctx.Err() == nil {
+			s.log.Debug("the log of a service is cut off", zap.String("name", log.name), zap.Error(err))
+		}
+		if log.heard.Load() != heard {
+			wait.reset()
+		}
 	}
 }
 
@@ -136,35 +152,83 @@ func (s *Swarm) copyLog(ctx context.Context, log *serviceLog) {
 const logOverlap = 10 * time.Second
 
 // copyFrom copies what one answer of a manager gives, but for lines that were
-// copied before.
-func (s *Swarm) copyFrom(ctx context.Context, from *session, log *serviceLog, wait *backoff) error {
+// copied before. It follows the log and calls following when the manager has
+// begun to answer; without following, it ends at the end of what there is.
+func (s *Swarm) copyFrom(ctx context.Context, from *session, log *serviceLog, following func()) error {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	defer context.AfterFunc(from.ctx, cancel)()
-	newest, err := newestTime(log.journal)
+	kept, err := s.journalOf(ctx, log)
 	if err != nil {
 		return err
 	}
-	var known map[string]int
-	var since int64
-	if newest != 0 {
-		since = newest - int64(logOverlap)
-		if known, err = linesSince(log.journal, since); err != nil {
-			return err
-		}
+	since, known, err := s.readCopy(ctx, log, kept)
+	if err != nil {
+		return err
 	}
-	body, err := from.manager.followService(ctx, log.id, since)
+	body, err := from.manager.serviceLog(ctx, log.id, since, following != nil)
 	if err != nil {
 		return err
 	}
 	defer body.Close()
+	if following != nil {
+		following()
+	}
 	c := &logCopier{demuxer: newDemuxerSize(body, copyBuffer), known: known, tasks: map[string]*taskLog{},
-		write: func(lines []byte) error {
-			wait.reset()
-			return log.journal.Append(lines)
-		},
 		replica: func(task string) int { return s.replicaOf(ctx, from.manager, log.name, task) }}
+	c.write = func(lines []byte) error {
+		log.heard.Store(time.Now().UnixNano())
+		log.newest = max(log.newest, c.newest)
+		return kept.Append(lines)
+	}
 	return c.run()
+}
+
+// readCopy gives the time from which on a log is to be asked for, 0 for all of
+// it, and how many of each line since then are there already.
+func (s *Swarm) readCopy(ctx context.Context, log *serviceLog, kept *journal.Journal) (since int64, known map[string]int, err error) {
+	done, err := s.logs.read(ctx)
+	if err != nil {
+		return 0, nil, err
+	}
+	defer done()
+	if log.newest == 0 {
+		if err := log.measure(kept); err != nil || log.newest == 0 {
+			return 0, nil, err
+		}
+	}
+	since = log.newest - int64(logOverlap)
+	known = map[string]int{}
+	recent := int64(-1)
+	err = eachLine(kept, log.recent, func(number int64, line api.Line, raw []byte) {
+		if line.Time.UnixNano() < since {
+			return
+		}
+		known[string(raw)]++
+		if recent < 0 {
+			recent = number
+		}
+	})
+	if recent >= 0 {
+		log.recent = recent
+	}
+	return since, known, err
+}
+
+// measure reads near the end of a copy how new it is.
+func (log *serviceLog) measure(kept *journal.Journal) error {
+	_, next := kept.Range()
+	first, oldest := int64(-1), int64(0)
+	err := eachLine(kept, next-int64(fitting), func(number int64, line api.Line, _ []byte) {
+		if first < 0 {
+			first, oldest = number, line.Time.UnixNano()
+		}
+		log.newest = max(log.newest, line.Time.UnixNano())
+	})
+	if oldest < log.newest-2*int64(logOverlap) {
+		log.recent = first
+	}
+	return err
 }
 
 // replicaOf says which replica a task is of; 0 if nobody knows any more.
@@ -186,26 +250,8 @@ func (s *Swarm) replicaOf(ctx context.Context, m *manager, name, id string) int 
 	return found.Slot
 }
 
-// newestTime gives the time of the newest line near the end of a copy.
-func newestTime(j *journal.Journal) (newest int64, err error) {
-	_, next := j.Range()
-	err = eachLine(j, next-int64(fitting), func(line api.Line, _ []byte) { newest = max(newest, line.Time.UnixNano()) })
-	return newest, err
-}
-
-// linesSince counts the lines of a copy that are not older than a time, by their
-// text.
-func linesSince(j *journal.Journal, since int64) (map[string]int, error) {
-	known := map[string]int{}
-	return known, eachLine(j, 0, func(line api.Line, raw []byte) {
-		if line.Time.UnixNano() >= since {
-			known[string(raw)]++
-		}
-	})
-}
-
 // eachLine visits the lines of a copy from a number on.
-func eachLine(j *journal.Journal, from int64, visit func(line api.Line, raw []byte)) error {
+func eachLine(j *journal.Journal, from int64, visit func(number int64, line api.Line, raw []byte)) error {
 	r, err := j.Reader(from)
 	if err != nil {
 		return err
@@ -223,7 +269,7 @@ func eachLine(j *journal.Journal, from int64, visit func(line api.Line, raw []by
 		if err != nil {
 			return err
 		}
-		visit(line, raw)
+		visit(r.Number()-1, line, raw)
 	}
 }
 
@@ -235,6 +281,7 @@ type logCopier struct {
 	replica func(task string) int
 	known   map[string]int // lines that are there already
 	buf     []byte         // lines that are not written yet
+	newest  int64          // the time of the newest line that has come
 	write   func([]byte) error
 }
 
@@ -246,7 +293,7 @@ type taskLog struct {
 
 const (
 	writeAt    = 64 << 10
-	copyBuffer = 512 // of each service: most write little
+	copyBuffer = 512 // is kept for each service: most write little
 )
 
 func (c *logCopier) run() error {
@@ -267,7 +314,9 @@ func (c *logCopier) flush() error {
 		return nil
 	}
 	err := c.write(c.buf)
-	c.buf = c.buf[:0]
+	if c.buf = c.buf[:0]; cap(c.buf) > copyBuffer {
+		c.buf = nil
+	}
 	return err
 }
 
@@ -304,12 +353,15 @@ func (c *logCopier) step() error {
 }
 
 func (c *logCopier) emit(t *taskLog, l logLine) {
+	c.newest = max(c.newest, l.time)
 	line := l.line()
 	line.Replica = t.replica
 	start := len(c.buf)
 	c.buf = line.AppendJSON(c.buf)
-	if written := c.buf[start:]; c.known[string(written)] > 0 {
-		c.known[string(written)]--
+	if written := string(c.buf[start:]); c.known[written] > 0 {
+		if c.known[written]--; c.known[written] == 0 {
+			delete(c.known, written)
+		}
 		c.buf = c.buf[:start]
 		return
 	}

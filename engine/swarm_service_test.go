@@ -103,8 +103,8 @@ func TestOnlyABreakOfTheCopyIsAGap(t *testing.T) {
 		line(n)
 	}
 	first, next := j.Range()
-	q := &copyQuery{id: "abcdefghijklmnop", journal: j}
-	cursor := (&copyQuery{id: q.id, pos: next - 1}).cursor()
+	q := &copyQuery{record: &record{Container: api.Container{ID: "abcdefghijklmnop"}}, journal: j}
+	cursor := (&copyQuery{record: q.record, pos: next - 1}).cursor()
 	for _, c := range []struct {
 		cursor string
 		pos    int64
@@ -113,8 +113,8 @@ func TestOnlyABreakOfTheCopyIsAGap(t *testing.T) {
 	}{
 		{"", 0, false, false},
 		{cursor, next - 1, false, false},
-		{(&copyQuery{id: q.id, pos: first - 1}).cursor(), 0, true, false},
-		{(&copyQuery{id: "ponmlkjihgfedcba", pos: first}).cursor(), 0, true, false},
+		{(&copyQuery{record: q.record, pos: first - 1}).cursor(), 0, true, false},
+		{(&copyQuery{record: &record{Container: api.Container{ID: "ponmlkjihgfedcba"}}, pos: first}).cursor(), 0, true, false},
 		{"rubbish", 0, false, true},
 	} {
 		q.pos, q.gap = 0, false

@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -18,14 +19,17 @@ import (
 )
 
 // Manager is the API of a manager, made up, whose swarm is as large or as old as
-// a test wants, and in which nothing happens.
+// a test wants, and in which nothing happens but what Write makes.
 type Manager struct {
 	Socket string // unix:///PATH
 	API    string // the newest version that it speaks
 
+	Looks atomic.Int64 // how often it was asked for all tasks
+
 	nodes    []swarm.Node
 	services []swarm.Service
 	tasks    []swarm.Task
+	logs     managerLogs
 }
 
 // managerNodes is how many nodes a made-up swarm has.
@@ -41,7 +45,7 @@ func NewManager(t testing.TB, instance, api string, services, replicas int, addr
 		t.Fatal(err)
 	}
 	socket := filepath.Join(dir, "manager.sock")
-	m := &Manager{Socket: "unix://" + socket, API: api}
+	m := &Manager{Socket: "unix://" + socket, API: api, logs: managerLogs{frames: map[string][]managerFrame{}, written: make(chan struct{})}}
 	m.fill(instance, services, replicas, address)
 	listener, err := net.Listen("unix", socket)
 	if err != nil {
@@ -112,6 +116,9 @@ func (m *Manager) handler() http.Handler {
 			return only(m.services, f, "id", func(s swarm.Service) string { return s.ID })
 		},
 		"tasks": func(f filters.Args) any {
+			if !f.Contains("service") {
+				m.Looks.Add(1)
+			}
 			return only(m.tasks, f, "service", func(t swarm.Task) string { return t.ServiceID })
 		},
 	} {
@@ -124,9 +131,8 @@ func (m *Manager) handler() http.Handler {
 			json.NewEncoder(w).Encode(answer(wanted))
 		})
 	}
-	for _, path := range []string{"events", "services/{id}/logs"} {
-		mux.HandleFunc("/{version}/"+path, nothingHappens)
-	}
+	mux.HandleFunc("/{version}/events", nothingHappens)
+	mux.HandleFunc("/{version}/services/{id}/logs", m.logs.serve)
 	return mux
 }
 

@@ -69,14 +69,40 @@ func (j *Journal) load() error {
 		if _, err := fmt.Sscanf(entry.Name(), fileName, &s.first); err != nil {
 			continue
 		}
-		data, err := os.ReadFile(filepath.Join(j.dir, entry.Name()))
-		if err != nil {
+		if err := s.measure(filepath.Join(j.dir, entry.Name())); err != nil {
 			return err
 		}
-		s.lines, s.size = int64(bytes.Count(data, newline)), int64(bytes.LastIndexByte(data, '\n')+1)
 		j.segments = append(j.segments, s)
 	}
 	return err
+}
+
+// measure reads how many whole lines a segment has, and how long they are.
+func (s *segment) measure(name string) error {
+	file, err := os.Open(name)
+	if err != nil {
+		return err
+	}
+	defer file.Close()
+	info, err := file.Stat()
+	if err != nil {
+		return err
+	}
+	buf := make([]byte, min(chunk, 1+info.Size()))
+	for read := int64(0); ; {
+		n, err := file.Read(buf)
+		if last := bytes.LastIndexByte(buf[:n], '\n'); last >= 0 {
+			s.lines += int64(bytes.Count(buf[:n], newline))
+			s.size = read + int64(last) + 1
+		}
+		read += int64(n)
+		if errors.Is(err, io.EOF) {
+			return nil
+		}
+		if err != nil {
+			return err
+		}
+	}
 }
 
 const fileName = "%020d.log"

@@ -18,6 +18,13 @@ func TestASwarmUnderLoadAndWithoutItsParts(t *testing.T) {
 	t.Run("domains are served while the manager is away", func(t *testing.T) { managerIsAway(t, s) })
 }
 
+// What counts is services: each has a log that is copied.
+func TestASwarmOfTenThousandServicesTakesLittleMemory(t *testing.T) {
+	const services = 10_000
+	allowFiles(t, 2*services) // the manager is in this process
+	takesLittleMemory(t, services, 1)
+}
+
 func restartUnderLoad(t *testing.T, s *enginetest.Swarm) {
 	d := startOnSwarm(t, s)
 	w := d.connect(t)
