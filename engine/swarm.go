@@ -4,15 +4,12 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"net/http"
-	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
 
+	"github.com/containerd/errdefs"
 	"github.com/distribution/reference"
-	"github.com/docker/docker/api/types/swarm"
-	"github.com/docker/docker/api/types/versions"
 	"go.uber.org/zap"
 
 	"github.com/dockwire/dockwire/client/api"
@@ -120,6 +117,7 @@ func (s *Swarm) Run(ctx context.Context) error {
 	defer running.Wait()
 	for _, m := range s.managers {
 		running.Go(func() { m.Run(ctx) }) // it never fails
+		running.Go(func() { m.keepRole(ctx) })
 	}
 	running.Go(func() { s.logs.rotate(ctx) })
 	defer s.logs.close()
@@ -147,70 +145,6 @@ func (s *Swarm) Check(ctx context.Context) error {
 	return first
 }
 
-// manager is an engine that manages the swarm, as far as we know.
-type manager struct {
-	*Engine
-	lists  *http.Client // for long answers
-	failed atomic.Int64 // when it could not be used any more, in Unix nanoseconds
-}
-
-func (s *Swarm) newManager(cfg Config, host string) (*manager, error) {
-	cfg.Host, cfg.Router = host, nil
-	e, err := New(cfg)
-	if err != nil {
-		return nil, err
-	}
-	e.repository = strings.TrimSuffix(cfg.Swarm.Registry, "/") + "/" + cfg.Instance + "/"
-	e.elsewhere = s.state.list
-	return &manager{Engine: e, lists: plainHTTP(e)}, nil
-}
-
-// oldestServices is the first API in which a service can have no-new-privileges;
-// an older one drops that silently.
-const oldestServices = "1.44"
-
-// usable says why the engine cannot be used as a manager, if so.
-func (m *manager) usable() error {
-	if !m.Up() {
-		return m.whyNotReady()
-	}
-	info := m.info.Load()
-	switch {
-	case info.Swarm.LocalNodeState != swarm.LocalNodeStateActive:
-		return unavailable(nil, api.OutcomeNone, "the engine at %s is in no swarm: run docker swarm init or join, or give --engine docker", m.Host())
-	case !info.Swarm.ControlAvailable:
-		return unavailable(nil, api.OutcomeNone, "the engine at %s is a worker of its swarm: give the address of a manager", m.Host())
-	case versions.LessThan(m.cli.ClientVersion(), oldestServices):
-		return unavailable(nil, api.OutcomeNone, "the engine at %s has the API %s, in which a service cannot be kept from new privileges: a swarm needs %s, which came with Docker 25", m.Host(), m.cli.ClientVersion(), oldestServices)
-	}
-	return nil
-}
-
-// failedTime is how long a manager that failed is the last choice.
-const failedTime = 5 * time.Second
-
-// manager gives the first manager that can be used. One that failed a moment ago,
-// because it was demoted, say, is taken if there is no other.
-func (s *Swarm) manager() (*manager, error) {
-	var first error
-	var last *manager
-	for _, m := range s.managers {
-		err := m.usable()
-		switch {
-		case err == nil && time.Since(time.Unix(0, m.failed.Load())) > failedTime:
-			return m, nil
-		case err == nil && last == nil:
-			last = m
-		case err != nil && first == nil:
-			first = err
-		}
-	}
-	if last != nil {
-		return last, nil
-	}
-	return nil, first
-}
-
 // ready waits for the live state to be as the swarm is, as Engine.ready does,
 // and gives the manager to ask.
 func (s *Swarm) ready(ctx context.Context) (*manager, error) {
@@ -236,7 +170,7 @@ func (s *Swarm) ready(ctx context.Context) (*manager, error) {
 }
 
 // change is Engine.change for a service: one change of a name at a time, which
-// finishes once it has begun.
+// finishes once it has begun, unless its manager falls silent or is one no more.
 func (s *Swarm) change(ctx context.Context, name string, limit time.Duration, do func(context.Context, *manager) error) error {
 	m, err := s.ready(ctx)
 	if err != nil {
@@ -245,16 +179,37 @@ func (s *Swarm) change(ctx context.Context, name string, limit time.Duration, do
 	if err := m.alive(ctx); err != nil { // asked before the queue: all who wait in it learn at once
 		return err
 	}
-	unlock, err := s.mutating.lock(ctx, name)
+	unlock, err := s.queue(ctx, m, name)
 	if err != nil {
 		return err
 	}
 	defer unlock()
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), limit)
+	if m, err = s.manager(); err != nil { // it may be another by now
+		return err
+	}
+	ctx, cancel := m.untilSilent(context.WithoutCancel(ctx))
 	defer cancel()
-	err = do(ctx, m)
-	if err != nil && ctx.Err() != nil {
+	bounded, cancel := context.WithTimeout(ctx, limit)
+	defer cancel()
+	err = causeOf(ctx, do(bounded, m))
+	switch {
+	case err == nil || errors.Is(err, errSilent):
+		return err
+	case bounded.Err() != nil:
 		return unavailable(err, api.OutcomeUnknown, "the swarm did not finish within %v what was to be done to %s", limit, name)
+	case errdefs.IsUnavailable(err):
+		return unavailable(err, api.OutcomeUnknown, "it is not known how far the change of %s came: the engine at %s manages the swarm no more, or its managers have no leader", name, m.Host())
 	}
 	return err
+}
+
+// queue waits for the turn to change a service, while the manager lives.
+func (s *Swarm) queue(ctx context.Context, m *manager, name string) (unlock func(), err error) {
+	waiting, cancel := m.untilSilent(ctx)
+	defer cancel()
+	unlock, err = s.mutating.lock(waiting, name)
+	if errors.Is(causeOf(waiting, err), errSilent) {
+		return nil, unavailable(errSilent, api.OutcomeNone, "nothing was done to %s: the manager at %s does not answer any more: see whether it hangs or is overloaded", name, m.Host())
+	}
+	return unlock, err
 }

@@ -191,7 +191,7 @@ func (s *Swarm) updateService(ctx context.Context, m *manager, r *record, change
 			}
 			_, err = m.cli.ServiceUpdate(ctx, r.ID, found.Version, found.Spec, swarm.ServiceUpdateOptions{RegistryAuthFrom: swarm.RegistryAuthFromSpec})
 		}
-		again := outOfSequence(err) || errdefs.IsUnavailable(err) && time.Since(began) < leaderTime
+		again := outOfSequence(err) || m.hasNoLeader(err) && time.Since(began) < leaderTime
 		if err == nil || !again || ctx.Err() != nil {
 			return m.wrapMutation(err, kindContainer, r.Name, "%s could not be changed", r.Name)
 		}

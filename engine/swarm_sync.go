@@ -8,7 +8,6 @@ import (
 	"slices"
 	"time"
 
-	"github.com/containerd/errdefs"
 	"github.com/docker/docker/api/types/events"
 	"github.com/docker/docker/api/types/filters"
 	"github.com/docker/docker/api/types/swarm"
@@ -36,6 +35,7 @@ func (s *Swarm) follow(ctx context.Context) {
 		if err == nil {
 			err = s.watch(ctx, m)
 			m.failed.Store(time.Now().UnixNano())
+			m.askRole(ctx)
 			told = ""
 		}
 		s.state.setUp(false)
@@ -264,7 +264,7 @@ func (s *Swarm) await(ctx context.Context, m *manager, id, name string, done fun
 	for read := time.Now(); ; {
 		found, err := s.read(ctx, m, []string{id})
 		switch {
-		case err != nil && errdefs.IsUnavailable(err) && time.Since(read) < leaderTime:
+		case m.hasNoLeader(err) && time.Since(read) < leaderTime:
 			pause(ctx, settleEvery)
 			continue
 		case err != nil:

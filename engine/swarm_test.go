@@ -144,6 +144,7 @@ func TestASwarmOfThreeManagers(t *testing.T) {
 	t.Run("an update that does not work is undone and says why", func(t *testing.T) { f.t = t; f.badUpdates() })
 	t.Run("an update that was cut off is undone", func(t *testing.T) { f.t = t; f.cutOffUpdate() })
 	t.Run("when a manager dies the next is used", func(t *testing.T) { f.t = t; f.managerDies() })
+	t.Run("when a manager is demoted or leaves the next is used", func(t *testing.T) { f.t = t; f.managerLeaves() })
 	f.t = t
 }
 
@@ -235,4 +236,50 @@ func (f *swarmFixture) managerDies() {
 		return err == nil && c.Serving == 3
 	})
 	f.create(api.CreateParams{Image: "worker", Name: "other", Port: &zero}) // its image comes from the registry
+}
+
+func (f *swarmFixture) managerLeaves() {
+	f.until("the first manager is used", func() bool {
+		m, err := f.manager()
+		return err == nil && m == f.managers[0] && f.Up()
+	})
+	f.demote(0)
+	f.until("another manager answers", func() bool {
+		m, err := f.manager()
+		return err == nil && m != f.managers[0] && f.Up()
+	})
+	if c, err := f.Scale(f.t.Context(), "worker", 2); err != nil || c.Serving != 2 {
+		f.t.Errorf("after the manager was demoted scale gave %+v, %v (%v)", c, err, errors.Unwrap(err))
+	}
+	if err := f.managers[0].usable(); err == nil || !strings.Contains(err.Error(), "is a worker") {
+		f.t.Errorf("the demoted manager: %v", err)
+	}
+	if err := f.engines.Nodes[0].Client().SwarmLeave(f.t.Context(), true); err != nil {
+		f.t.Fatal(err)
+	}
+	f.until("it is known to have left", func() bool {
+		err := f.managers[0].usable()
+		return err != nil && strings.Contains(err.Error(), "is in no swarm")
+	})
+	if c, err := f.Scale(f.t.Context(), "worker", 3); err != nil || c.Serving != 3 {
+		f.t.Errorf("after the manager had left scale gave %+v, %v (%v)", c, err, errors.Unwrap(err))
+	}
+}
+
+// demote makes a worker of a manager, by another one.
+func (f *swarmFixture) demote(i int) {
+	f.t.Helper()
+	by := f.engines.Nodes[(i+1)%len(f.engines.Nodes)].Client()
+	info, err := f.engines.Nodes[i].Client().Info(f.t.Context())
+	if err != nil {
+		f.t.Fatal(err)
+	}
+	f.until("it is demoted", func() bool { // another may change the node at the same time
+		node, _, err := by.NodeInspectWithRaw(f.t.Context(), info.Swarm.NodeID)
+		if err == nil {
+			node.Spec.Role = swarm.NodeRoleWorker
+			err = by.NodeUpdate(f.t.Context(), node.ID, node.Version, node.Spec)
+		}
+		return err == nil
+	})
 }

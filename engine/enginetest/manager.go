@@ -24,7 +24,8 @@ type Manager struct {
 	Socket string // unix:///PATH
 	API    string // the newest version that it speaks
 
-	Looks atomic.Int64 // how often it was asked for all tasks
+	Looks   atomic.Int64 // how often it was asked for all tasks
+	Demoted atomic.Bool  // it is a worker, until this is false again
 
 	nodes    []swarm.Node
 	services []swarm.Service
@@ -104,6 +105,10 @@ func (m *Manager) handler() http.Handler {
 	mux := http.NewServeMux()
 	mux.HandleFunc("/_ping", func(w http.ResponseWriter, _ *http.Request) {
 		w.Header().Set("Api-Version", m.API)
+		w.Header().Set("Swarm", "active/manager")
+		if m.Demoted.Load() {
+			w.Header().Set("Swarm", "active/worker")
+		}
 		fmt.Fprint(w, "OK")
 	})
 	info := system.Info{Name: "manager", Swarm: swarm.Info{NodeID: m.nodes[0].ID, LocalNodeState: swarm.LocalNodeStateActive, ControlAvailable: true}}
@@ -123,6 +128,10 @@ func (m *Manager) handler() http.Handler {
 		},
 	} {
 		mux.HandleFunc("/{version}/"+path, func(w http.ResponseWriter, r *http.Request) {
+			if m.Demoted.Load() && path != "info" {
+				http.Error(w, `{"message":"This node is not a swarm manager."}`, http.StatusServiceUnavailable)
+				return
+			}
 			wanted, err := filters.FromJSON(r.FormValue("filters"))
 			if err != nil {
 				http.Error(w, err.Error(), http.StatusBadRequest)
