@@ -20,9 +20,10 @@ func Examine(ctx context.Context, cfg Config) []Finding {
 		cfg.Ingress = defaultIngress()
 	}
 	cfg = cfg.withDefaults()
+	onSwarm, _ := cfg.onSwarm(ctx, cfg.engine()) // an engine that does not tell is looked at as one
 	found := doctor.Examine(ctx, doctor.Subject{
 		Version: cfg.Version, Listen: cfg.Listen, Ingress: slices.Concat(cfg.Ingress, cfg.IngressTLS),
-		StateDir: cfg.StateDir, Engine: cfg.engine(),
+		StateDir: cfg.StateDir, Engine: cfg.engine(), Swarm: onSwarm,
 	})
 	if err := cfg.check(); err != nil {
 		found = append(found, Finding{Check: "configuration", State: doctor.Fail, Detail: err.Error()})

@@ -88,19 +88,20 @@ const (
 
 // openEngine gives the engine that the configuration names.
 func (c Config) openEngine(ctx context.Context, settings engine.Config) (Engine, error) {
-	kind := c.Engine
-	if kind == engineAuto {
-		manages, err := engine.ManagesSwarm(ctx, settings)
-		if err != nil {
-			return nil, fmt.Errorf("--engine auto has to ask the engine, say docker or swarm to start without it: %w", err)
-		}
-		kind = engineDocker
-		if manages {
-			kind = engineSwarm
-		}
+	onSwarm, err := c.onSwarm(ctx, settings)
+	if err != nil {
+		return nil, fmt.Errorf("--engine auto has to ask the engine, say docker or swarm to start without it: %w", err)
 	}
-	if kind == engineSwarm {
+	if onSwarm {
 		return engine.NewSwarm(settings)
 	}
 	return engine.New(settings)
+}
+
+// onSwarm says whether the engine that the configuration names is a swarm.
+func (c Config) onSwarm(ctx context.Context, settings engine.Config) (bool, error) {
+	if c.Engine == engineAuto {
+		return engine.ManagesSwarm(ctx, settings)
+	}
+	return c.Engine == engineSwarm, nil
 }

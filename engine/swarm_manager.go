@@ -42,6 +42,11 @@ func (m *manager) usable() error {
 	if !m.Up() {
 		return m.whyNotReady()
 	}
+	return m.fit()
+}
+
+// fit says why an engine that answers cannot be used as a manager, if so.
+func (m *manager) fit() error {
 	state, manages := m.roleNow()
 	switch {
 	case state != swarm.LocalNodeStateActive:

@@ -80,13 +80,13 @@ func TestAManagerThatIsDemotedIsLeftForTheNext(t *testing.T) {
 		}
 	}
 	comesToBe(t, "the first is used", services(1))
-	first.Demoted.Store(true)
+	first.Worker.Store(true)
 	comesToBe(t, "the second is used", services(2))
-	second.Demoted.Store(true)
+	second.Worker.Store(true)
 	comesToBe(t, "calls are told why none is", func() bool {
 		_, err := s.Containers(t.Context())
 		return classOf(err) == Unavailable && strings.Contains(err.Error(), "is a worker of its swarm: give the address of a manager")
 	})
-	first.Demoted.Store(false)
+	first.Worker.Store(false)
 	comesToBe(t, "the first is used again", services(1))
 }

@@ -31,13 +31,18 @@ type Subject struct {
 	Listen, Ingress []string // as the flags of serve have them
 	StateDir        string
 	Engine          engine.Config
+	Swarm           bool // it drives a swarm
 }
 
 // Examine makes all checks. What it needs a running engine for, it leaves out
 // while there is none. It leaves the host as it was.
 func Examine(ctx context.Context, s Subject) []Finding {
 	found := findings{{Check: "dockwire", State: OK, Detail: s.Version + ", " + runtime.Version() + ", " + runtime.GOOS + "/" + runtime.GOARCH}}
-	root := found.engine(ctx, s)
+	lookAt := found.engine
+	if s.Swarm {
+		lookAt = found.swarm
+	}
+	root := lookAt(ctx, s)
 	found.git(ctx)
 	found.iptables(ctx)
 	found.stateDir(s.StateDir)

@@ -24,8 +24,8 @@ type Manager struct {
 	Socket string // unix:///PATH
 	API    string // the newest version that it speaks
 
-	Looks   atomic.Int64 // how often it was asked for all tasks
-	Demoted atomic.Bool  // it is a worker, until this is false again
+	Looks  atomic.Int64 // how often it was asked for all tasks
+	Worker atomic.Bool  // it is a worker, until this is false again
 
 	nodes    []swarm.Node
 	services []swarm.Service
@@ -106,14 +106,16 @@ func (m *Manager) handler() http.Handler {
 	mux.HandleFunc("/_ping", func(w http.ResponseWriter, _ *http.Request) {
 		w.Header().Set("Api-Version", m.API)
 		w.Header().Set("Swarm", "active/manager")
-		if m.Demoted.Load() {
+		if m.Worker.Load() {
 			w.Header().Set("Swarm", "active/worker")
 		}
 		fmt.Fprint(w, "OK")
 	})
-	info := system.Info{Name: "manager", Swarm: swarm.Info{NodeID: m.nodes[0].ID, LocalNodeState: swarm.LocalNodeStateActive, ControlAvailable: true}}
+	info := func() system.Info {
+		return system.Info{Name: "manager", Swarm: swarm.Info{NodeID: m.nodes[0].ID, LocalNodeState: swarm.LocalNodeStateActive, ControlAvailable: !m.Worker.Load()}}
+	}
 	for path, answer := range map[string]func(filters.Args) any{
-		"info":            func(filters.Args) any { return info },
+		"info":            func(filters.Args) any { return info() },
 		"containers/json": func(filters.Args) any { return []any{} },
 		"networks":        func(filters.Args) any { return []any{} },
 		"nodes":           func(filters.Args) any { return m.nodes },
@@ -128,7 +130,7 @@ func (m *Manager) handler() http.Handler {
 		},
 	} {
 		mux.HandleFunc("/{version}/"+path, func(w http.ResponseWriter, r *http.Request) {
-			if m.Demoted.Load() && path != "info" {
+			if m.Worker.Load() && path != "info" {
 				http.Error(w, `{"message":"This node is not a swarm manager."}`, http.StatusServiceUnavailable)
 				return
 			}

@@ -72,6 +72,7 @@ func (n *Node) Start() {
 	if err == nil {
 		err = os.WriteFile(resolv, []byte("nameserver 127.0.0.1\n"), 0o644)
 	}
+	os.Remove(filepath.Join(n.dir, "pid")) // of one that was killed, and whose number another process may have by now
 	if err != nil {
 		s.t.Fatal(err)
 	}

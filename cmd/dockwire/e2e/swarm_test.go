@@ -4,6 +4,7 @@ import (
 	"crypto/rand"
 	"fmt"
 	"net/http"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -21,19 +22,50 @@ func TestOnASwarm(t *testing.T) {
 	t.Run("a replica is held as a container is", func(t *testing.T) { replicaIsHeld(t, s) })
 	t.Run("those of a network reach each other and have volumes", func(t *testing.T) { networksAndVolumes(t, s) })
 	t.Run("a log outlives its replicas", func(t *testing.T) { logsOutliveReplicas(t, s) })
+	t.Run("doctor says how it is", func(t *testing.T) { doctorOnSwarm(t, s) })
 }
 
 // startOnSwarm starts a daemon that drives the swarm.
 func startOnSwarm(t testing.TB, s *enginetest.Swarm, flags ...string) *daemon {
 	t.Helper()
 	d := &daemon{instance: "e2e-" + strings.ToLower(rand.Text()[:10]), dir: t.TempDir()}
-	d.flags = append([]string{"--engine", "swarm", "--docker-host", s.Nodes[0].Socket, "--registry", s.Registry,
-		"--node-api", "tcp://{address}:2376", "--node-ca", s.TLS.CA, "--node-cert", s.TLS.Cert, "--node-key", s.TLS.Key}, flags...)
+	d.flags = append(swarmFlags(s), flags...)
 	for _, n := range s.Nodes {
 		d.hosts = append(d.hosts, n.Socket)
 	}
 	d.startFor(t)
 	return d
+}
+
+func swarmFlags(s *enginetest.Swarm) []string {
+	return []string{"--engine", "swarm", "--docker-host", s.Nodes[0].Socket, "--registry", s.Registry,
+		"--node-api", "tcp://{address}:2376", "--node-ca", s.TLS.CA, "--node-cert", s.TLS.Cert, "--node-key", s.TLS.Key}
+}
+
+// doctorOnSwarm has doctor look at the swarm, and at what it is not told rightly.
+func doctorOnSwarm(t *testing.T, s *enginetest.Swarm) {
+	worker := s.Nodes[1].Socket
+	for _, c := range []struct {
+		what, check, state, says string
+		flags                    []string
+	}{
+		{"its manager", "manager " + s.Nodes[0].Socket, "ok", "API 1.", nil},
+		{"a worker", "manager " + worker, "warn", "is a worker of its swarm", []string{"--manager", worker}},
+		{"its quorum", "quorum", "warn", "1 of 1 managers", nil},
+		{"its nodes", "nodes", "ok", "3 of 3", nil},
+		{"their APIs", "node API", "ok", "3 of 3", nil},
+		{"an API that is not there", "node API", "ok", "1 of 3", []string{"--node-api", "tcp://{address}:1"}},
+		{"its heartbeat", "heartbeat", "ok", "13.5s", nil},
+		{"its registry", "registry", "ok", "reaches " + s.Registry, nil},
+		{"a registry that is not there", "registry", "fail", "does not reach 127.0.0.1:1", []string{"--registry", "127.0.0.1:1"}},
+	} {
+		found, _ := examine(t, examination{flags: append(swarmFlags(s), c.flags...)})
+		if !slices.ContainsFunc(found, func(f finding) bool {
+			return f.Check == c.check && f.State == c.state && strings.Contains(f.Detail, c.says)
+		}) {
+			t.Errorf("%s: there is no %s: %s %s in\n%+v", c.what, c.state, c.check, c.says, found)
+		}
+	}
 }
 
 // server answers each request with the time, and can write a file.
