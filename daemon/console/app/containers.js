@@ -70,6 +70,7 @@ export function badge(c) {
   const failed = c.state === "exited" && c.exitCode !== 0;
   const words = c.oomKilled && c.state !== "running" ? "out of memory" : failed ? `exited ${c.exitCode}` : c.state;
   return html`<span class=${`badge ${failed || c.oomKilled ? "failed" : c.state}`}>${words}</span>
+    ${c.replicas > 1 ? html`<span class=${`badge ${c.serving === c.replicas ? "healthy" : "starting"}`} title="replicas that serve, of those that are to">${c.serving ?? 0}/${c.replicas}</span>` : nothing}
     ${c.health === "none" || c.state !== "running" ? nothing : html`<span class=${`badge ${c.health}`}>${c.health}</span>`}`;
 }
 

@@ -28,3 +28,15 @@ func TestTheConsoleSaysThatTheEngineIsAway(t *testing.T) {
 	proxy.Restore()
 	p.await(`!document.querySelector(".banner")`)
 }
+
+func TestTheConsoleSaysHowManyReplicasServe(t *testing.T) {
+	d := newDaemon(t)
+	m := enginetest.NewManager(t, d.instance, "1.51", 2, 3, "127.0.0.1:1")
+	d.flags = []string{"--engine", "swarm", "--docker-host", m.Socket, "--registry", "registry.example.com:5000"}
+	d.start()
+	t.Cleanup(d.stop)
+	p := openConsole(t, d)
+	p.shows(`tr[data-name="app1"] [data-label="State"]`, "3/3")
+	p.click(`tr[data-name="app1"] .name`)
+	p.shows("main .head", "3/3")
+}
