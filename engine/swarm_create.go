@@ -88,7 +88,7 @@ func (s *Swarm) create(ctx context.Context, m *manager, p api.CreateParams, volu
 		return c, err
 	}
 	if err := s.await(ctx, m, made.ID, p.Name, started(nil)); err != nil {
-		return c, s.withLines(ctx, m, made.ID, err)
+		return c, s.withLines(ctx, m, &record{Container: api.Container{Name: p.Name, ID: made.ID}}, err, anyTask)
 	}
 	return s.admit(ctx, m, made.ID, p.Name)
 }

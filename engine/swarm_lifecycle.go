@@ -177,7 +177,7 @@ func (s *Swarm) scale(ctx context.Context, m *manager, r *record, replicas int) 
 		}
 		return on(now)
 	})
-	return s.withLines(ctx, m, r.ID, err)
+	return s.withLines(ctx, m, r, err, anyTask)
 }
 
 // updateService changes what the swarm is to keep. Others may have changed it

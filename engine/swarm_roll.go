@@ -9,6 +9,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/docker/docker/api/types/container"
 	"github.com/docker/docker/api/types/swarm"
 
 	"github.com/dockwire/dockwire/client/api"
@@ -18,10 +19,9 @@ import (
 // check; without one, a process that runs is all it asks for. So the first new
 // replica has to accept connections before the others follow it.
 const (
-	healthTime = 3 * time.Minute  // for the first new replica to run, its health check passed
-	acceptTime = 20 * time.Second // and then to accept connections
+	getTime    = 2 * time.Minute // for a node to get the image, besides what a trial at one engine takes
 	dialTime   = time.Second
-	canaryHold = 24 * time.Hour // before the second: until we say so
+	canaryHold = 24 * time.Hour // before the second new replica: until we say so
 )
 
 // roll changes a service and replaces its replicas one after another. If the
@@ -36,19 +36,22 @@ func (s *Swarm) roll(ctx context.Context, m *manager, r *record, tell func(strin
 		return notFound(kindContainer, r.Name, "%s was removed meanwhile", r.Name)
 	}
 	var before swarm.ServiceSpec
+	var check *container.HealthConfig // of the new replicas
 	err = s.updateService(ctx, m, r, func(spec *swarm.ServiceSpec) error {
 		before = *spec
 		before.UpdateConfig = rolling(spec.UpdateConfig.Order, 0) // an update that was cut off may have left another
-		container := *spec.TaskTemplate.ContainerSpec
-		spec.TaskTemplate.ContainerSpec, spec.Labels = &container, maps.Clone(spec.Labels)
+		next := *spec.TaskTemplate.ContainerSpec
+		spec.TaskTemplate.ContainerSpec, spec.Labels = &next, maps.Clone(spec.Labels)
 		spec.TaskTemplate.ForceUpdate++
 		spec.UpdateConfig = rolling(before.UpdateConfig.Order, canaryHold)
-		return change(spec)
+		err := change(spec)
+		check = next.Healthcheck
+		return err
 	})
 	if err != nil {
 		return err
 	}
-	first := newTrial(known[r.ID])
+	first := newTrial(known[r.ID], getTime+m.trialTime(check), m.trialTime(nil))
 	err = s.await(ctx, m, r.ID, r.Name, first.look)
 	if err == nil {
 		tell("The first of them serves")
@@ -63,7 +66,7 @@ func (s *Swarm) roll(ctx context.Context, m *manager, r *record, tell func(strin
 	if classOf(err) != StartFailed {
 		return err
 	}
-	return s.rollBack(ctx, m, r, before, err)
+	return s.rollBack(ctx, m, r, before, s.withLines(ctx, m, r, err, first.made))
 }
 
 // rolling is how replicas are replaced: one after another, order says whether
@@ -74,13 +77,15 @@ func rolling(order string, hold time.Duration) *swarm.UpdateConfig {
 
 // trial watches the first replica that an update has made.
 type trial struct {
-	old   map[string]bool // tasks that there were before
-	since time.Time       // when it came to run, else of the update
-	ran   bool
+	old    map[string]bool // tasks that there were before
+	run    time.Duration   // it has so long to run, its health check passed
+	accept time.Duration   // and then to accept connections
+	since  time.Time       // when it came to run, else of the update
+	ran    bool
 }
 
-func newTrial(before *record) *trial {
-	c := &trial{old: map[string]bool{}, since: time.Now()}
+func newTrial(before *record, run, accept time.Duration) *trial {
+	c := &trial{old: map[string]bool{}, run: run, accept: accept, since: time.Now()}
 	for _, t := range before.service.tasks {
 		c.old[t.ID] = true
 	}
@@ -93,9 +98,9 @@ func (c *trial) look(r *record) error {
 	case strings.HasPrefix(r.service.update, "rollback"), r.service.update == string(swarm.UpdateStatePaused):
 		return c.failed(r)
 	case first == nil:
-		return c.late("no new replica was started", healthTime)
+		return c.late("no new replica was started", c.run)
 	case !first.runs():
-		return c.late(fmt.Sprintf("its new replica does not become healthy: it is %s after %v", first.State, healthTime), healthTime)
+		return c.late(fmt.Sprintf("its new replica does not become healthy: it is %s after %v", first.State, c.run), c.run)
 	}
 	if !c.ran {
 		c.ran, c.since = true, time.Now()
@@ -103,7 +108,7 @@ func (c *trial) look(r *record) error {
 	if r.Port == 0 || first.accepts() {
 		return nil
 	}
-	return c.late(fmt.Sprintf("its new replica accepts no connection on port %d", r.Port), acceptTime)
+	return c.late(fmt.Sprintf("its new replica accepts no connection on port %d", r.Port), c.accept)
 }
 
 // late is an error once the limit is over.
@@ -123,6 +128,9 @@ func (c *trial) newest(r *record) (last *task) {
 	}
 	return last
 }
+
+// made says whether the update made a task.
+func (c *trial) made(task string) bool { return !c.old[task] }
 
 // accepts says whether the task takes connections.
 func (t *task) accepts() bool {
@@ -169,7 +177,7 @@ func (c *trial) failed(r *record) *Error {
 // and gives the error that says all that.
 func (s *Swarm) rollBack(ctx context.Context, m *manager, r *record, before swarm.ServiceSpec, failed error) error {
 	var said *Error
-	errors.As(s.withLines(ctx, m, r.ID, failed), &said)
+	errors.As(failed, &said)
 	err := s.updateService(ctx, m, r, func(spec *swarm.ServiceSpec) error {
 		*spec = before
 		return nil

@@ -74,7 +74,7 @@ func TestTheFirstReplicaOfAnUpdateIsTried(t *testing.T) {
 	} {
 		r := testService(1, false, append(c.tasks, before.service.tasks...)...)
 		r.service.update = c.update
-		err := newTrial(before).look(r)
+		err := newTrial(before, time.Minute, time.Minute).look(r)
 		if c.want == "" && err != nil || c.want != "" && (err == nil || err.Error() != c.want) {
 			t.Errorf("when %s: %v", c.what, err)
 		}

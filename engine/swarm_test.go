@@ -32,7 +32,7 @@ func setUpSwarm(t *testing.T, engines *enginetest.Swarm) *swarmFixture {
 	random := make([]byte, 4)
 	rand.Read(random)
 	f := &swarmFixture{t: t, engines: engines, git: gittest.NewServer(t)}
-	cfg := Config{Host: engines.Nodes[0].Socket, Instance: "test-" + hex.EncodeToString(random), Base: "test.localhost", Firewall: FirewallOff, Log: zaptest.NewLogger(t),
+	cfg := Config{Host: engines.Nodes[0].Socket, Instance: "test-" + hex.EncodeToString(random), Base: "test.localhost", Firewall: FirewallOff, Log: zaptest.NewLogger(t), UpdateTime: 10 * time.Second,
 		AllowGit: []string{"127.0.0.1"}, TempDir: t.TempDir(), Swarm: SwarmConfig{
 			Registry: engines.Registry, LogDir: t.TempDir(), NodeAPI: "tcp://{address}:2376",
 			NodeCA: engines.TLS.CA, NodeCert: engines.TLS.Cert, NodeKey: engines.TLS.Key,

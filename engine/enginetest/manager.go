@@ -13,6 +13,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/docker/docker/api/types/events"
 	"github.com/docker/docker/api/types/filters"
 	"github.com/docker/docker/api/types/swarm"
 	"github.com/docker/docker/api/types/system"
@@ -31,6 +32,7 @@ type Manager struct {
 	services []swarm.Service
 	tasks    []swarm.Task
 	logs     managerLogs
+	touched  chan struct{}
 }
 
 // managerNodes is how many nodes a made-up swarm has.
@@ -46,7 +48,7 @@ func NewManager(t testing.TB, instance, api string, services, replicas int, addr
 		t.Fatal(err)
 	}
 	socket := filepath.Join(dir, "manager.sock")
-	m := &Manager{Socket: "unix://" + socket, API: api, logs: managerLogs{frames: map[string][]managerFrame{}, written: make(chan struct{})}}
+	m := &Manager{touched: make(chan struct{}, 1), Socket: "unix://" + socket, API: api, logs: managerLogs{frames: map[string][]managerFrame{}, written: make(chan struct{})}}
 	m.fill(instance, services, replicas, address)
 	listener, err := net.Listen("unix", socket)
 	if err != nil {
@@ -142,7 +144,7 @@ func (m *Manager) handler() http.Handler {
 			json.NewEncoder(w).Encode(answer(wanted))
 		})
 	}
-	mux.HandleFunc("/{version}/events", nothingHappens)
+	mux.HandleFunc("/{version}/events", m.tellEvents)
 	mux.HandleFunc("/{version}/services/{id}/logs", m.logs.serve)
 	return mux
 }
@@ -156,9 +158,29 @@ func only[T any](all []T, wanted filters.Args, filter string, key func(T) string
 	return slices.DeleteFunc(slices.Clone(all), func(one T) bool { return !slices.Contains(keys, key(one)) })
 }
 
-// nothingHappens begins to answer, and goes on until the client has enough.
-func nothingHappens(w http.ResponseWriter, r *http.Request) {
+// TouchNode has an event of a node sent to whoever asked for those: all tasks may
+// have moved then.
+func (m *Manager) TouchNode() {
+	select {
+	case m.touched <- struct{}{}:
+	default: // one is on its way
+	}
+}
+
+// tellEvents answers until the client has enough.
+func (m *Manager) tellEvents(w http.ResponseWriter, r *http.Request) {
 	w.WriteHeader(http.StatusOK)
-	http.NewResponseController(w).Flush()
-	<-r.Context().Done()
+	var touched <-chan struct{}
+	if strings.Contains(r.FormValue("filters"), string(events.NodeEventType)) {
+		touched = m.touched
+	}
+	for {
+		http.NewResponseController(w).Flush()
+		select {
+		case <-touched:
+			json.NewEncoder(w).Encode(events.Message{Type: events.NodeEventType, Action: events.ActionUpdate})
+		case <-r.Context().Done():
+			return
+		}
+	}
 }

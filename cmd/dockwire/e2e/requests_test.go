@@ -11,12 +11,12 @@ import (
 	"time"
 )
 
-// requestLoad is requests to a domain, one after another from each of several
-// clients, that go on until it is ended.
+// requestLoad is requests to a domain, one after the other at a fixed pace,
+// whether or not those before are answered, until it is ended.
 type requestLoad struct {
-	stop    chan struct{}
-	clients sync.WaitGroup
-	sent    atomic.Int64
+	stop     chan struct{}
+	requests sync.WaitGroup
+	sent     atomic.Int64
 
 	mu     sync.Mutex
 	failed []failedRequest
@@ -27,24 +27,26 @@ type failedRequest struct {
 	why string
 }
 
-// request begins to send requests to a domain. Each that is not answered with 200 within ten
-// seconds has failed.
-func (d *daemon) request(domain string, clients int) *requestLoad {
+// requestEvery is the pace: two cores have other things to do.
+const requestEvery = 5 * time.Millisecond
+
+// request begins to send requests to a domain. Each that is not answered with 200
+// within ten seconds has failed.
+func (d *daemon) request(domain string) *requestLoad {
 	l := &requestLoad{stop: make(chan struct{})}
-	for range clients {
-		l.clients.Go(func() {
-			client := &http.Client{Timeout: 10 * time.Second, Transport: &http.Transport{}}
-			defer client.CloseIdleConnections()
-			for {
-				select {
-				case <-l.stop:
-					return
-				default:
-					l.send(client, "http://"+d.ingress+"/", domain)
-				}
+	client := &http.Client{Timeout: 10 * time.Second, Transport: &http.Transport{MaxIdleConnsPerHost: 100}}
+	l.requests.Go(func() {
+		tick := time.NewTicker(requestEvery)
+		defer tick.Stop()
+		for {
+			select {
+			case <-l.stop:
+				return
+			case <-tick.C:
+				l.requests.Go(func() { l.send(client, "http://"+d.ingress+"/", domain) })
 			}
-		})
-	}
+		}
+	})
 	return l
 }
 
@@ -72,13 +74,12 @@ func (l *requestLoad) send(client *http.Client, url, domain string) {
 		defer l.mu.Unlock()
 		l.failed = append(l.failed, failedRequest{at, why})
 	}
-	time.Sleep(5 * time.Millisecond) // of a client's own time; two cores have other things to do
 }
 
 // end stops sending, and gives how many requests there were, and those that
 // failed.
 func (l *requestLoad) end() (sent int, failed []failedRequest) {
 	close(l.stop)
-	l.clients.Wait()
+	l.requests.Wait()
 	return int(l.sent.Load()), l.failed
 }
