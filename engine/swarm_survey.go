@@ -32,8 +32,9 @@ type ManagerSurvey struct {
 // NodeSurvey is a node of the swarm.
 type NodeSurvey struct {
 	api.Node
-	Reachable bool  // it is a manager that the others reach
-	API       error // why its own API cannot be asked; nil when it can, or need not be as the node is down
+	Reachable bool          // it is a manager that the others reach
+	API       error         // why its own API cannot be asked; nil when it can, or need not be as the node is down
+	Ahead     time.Duration // by how much its clock is before that of this host, as far as its API tells
 }
 
 // Survey looks at the swarm for those who do not Run it. An error says that what
@@ -104,7 +105,7 @@ func (s *Swarm) surveyNodes(ctx context.Context, m *manager) (all []NodeSurvey, 
 		node := nodeOf(n)
 		one := NodeSurvey{Node: node.Node, Reachable: n.ManagerStatus != nil && n.ManagerStatus.Reachability == swarm.ReachabilityReachable}
 		if !node.down() {
-			one.API = s.asksNode(ctx, m, node)
+			one.Ahead, one.API = s.askNode(ctx, m, node)
 		}
 		all = append(all, one)
 	}
@@ -112,15 +113,19 @@ func (s *Swarm) surveyNodes(ctx context.Context, m *manager) (all []NodeSurvey, 
 	return all, m.wrap(err, "", "", "the nodes of the swarm are not known")
 }
 
-// asksNode says why the API of a node cannot be asked, if so.
-func (s *Swarm) asksNode(ctx context.Context, m *manager, n *node) error {
+// askNode gives by how much the clock of a node is before ours, or says why its
+// API cannot be asked.
+func (s *Swarm) askNode(ctx context.Context, m *manager, n *node) (ahead time.Duration, err error) {
 	cli, err := s.nodeClient(m, n)
 	if err != nil {
-		return err
+		return 0, err
 	}
 	info, err := ask(ctx, cli.Info)
 	if err == nil && info.Swarm.NodeID != n.ID {
 		err = unavailable(nil, api.OutcomeNone, "at %s another engine answers, %s", cli.DaemonHost(), info.Name)
 	}
-	return err
+	if at := timeOf(info.SystemTime); err == nil && !at.IsZero() {
+		ahead = time.Until(at.Time)
+	}
+	return ahead, err
 }

@@ -27,6 +27,7 @@ func (f *findings) swarm(ctx context.Context, s Subject) (root string) {
 		f.quorum(found.Nodes)
 		f.nodes(found.Nodes)
 		f.nodeAPI(found.Nodes)
+		f.clocks(found.Nodes)
 		f.heartbeat(found.Heartbeat)
 		f.registry(s.Engine.Swarm.Registry, found.Registry)
 	}
@@ -99,6 +100,19 @@ func (f *findings) nodeAPI(nodes []engine.NodeSurvey) {
 		}
 	}
 	f.ok("node API", "%d of %d nodes tell of their replicas", asked, len(nodes))
+}
+
+// apart is how far a clock may be from ours: those of two nodes are not further
+// apart than log lines are asked for again, then.
+const apart = 5 * time.Second
+
+// clocks says which nodes have another time than this host.
+func (f *findings) clocks(nodes []engine.NodeSurvey) {
+	for _, n := range nodes {
+		if n.Ahead.Abs() > apart {
+			f.warn("clock "+n.Name, "have all nodes keep their time: timedatectl set-ntp true", "it is %v away from this host's: lines of logs may be lost", n.Ahead.Abs().Round(time.Second))
+		}
+	}
 }
 
 // A node is down when three heartbeats are missing, each up to half a second

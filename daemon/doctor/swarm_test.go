@@ -30,6 +30,8 @@ func TestWhatIsWrongWithASwarmIsTold(t *testing.T) {
 	first, second, third := node("a", "ready", "active", true, true), node("b", "ready", "active", true, true), node("c", "ready", "active", true, true)
 	dead, drained, silent := node("d", "down", "active", true, false), node("e", "ready", "drain", false, false), node("f", "ready", "active", false, false)
 	silent.API = errors.New("nothing listens there")
+	late := third
+	late.Ahead = -20 * time.Second
 	for _, c := range []struct {
 		what, check, state, says string
 		look                     func(*findings)
@@ -41,6 +43,7 @@ func TestWhatIsWrongWithASwarmIsTold(t *testing.T) {
 		{"a drained node", "node e", Warn, "takes no replicas", func(f *findings) { f.nodes([]engine.NodeSurvey{first, drained}) }},
 		{"both", "nodes", OK, "1 of 3", func(f *findings) { f.nodes([]engine.NodeSurvey{first, dead, drained}) }},
 		{"a node without an API", "node API f", Warn, "nothing listens there", func(f *findings) { f.nodeAPI([]engine.NodeSurvey{first, silent}) }},
+		{"a clock that is wrong", "clock c", Warn, "20s away", func(f *findings) { f.clocks([]engine.NodeSurvey{first, late}) }},
 		{"the default heartbeat", "heartbeat", Warn, "16.5s", func(f *findings) { f.heartbeat(5 * time.Second) }},
 		{"a quicker heartbeat", "heartbeat", OK, "13.5s", func(f *findings) { f.heartbeat(4 * time.Second) }},
 		{"a registry", "registry", OK, "reaches r:5000", func(f *findings) { f.registry("r:5000", nil) }},
