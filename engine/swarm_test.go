@@ -7,6 +7,7 @@ import (
 	"crypto/rand"
 	"encoding/hex"
 	"errors"
+	"fmt"
 	"strings"
 	"testing"
 	"time"
@@ -44,6 +45,7 @@ func setUpSwarm(t *testing.T, engines *enginetest.Swarm) *swarmFixture {
 	if f.Swarm, err = NewSwarm(cfg); err != nil {
 		t.Fatal(err)
 	}
+	f.logs.places = 1 // so that they take turns
 	ctx, cancel := context.WithCancel(context.Background())
 	ended := make(chan error, 1)
 	go func() { ended <- f.Run(ctx) }()
@@ -143,6 +145,7 @@ func TestASwarmOfThreeManagers(t *testing.T) {
 	t.Run("an update is rolled out, and taken back", func(t *testing.T) { f.t = t; f.updates() })
 	t.Run("an update that does not work is undone and says why", func(t *testing.T) { f.t = t; f.badUpdates() })
 	t.Run("an update that was cut off is undone", func(t *testing.T) { f.t = t; f.cutOffUpdate() })
+	t.Run("a log that waits for its turn is had before its replicas go", func(t *testing.T) { f.t = t; f.logsInTurn() })
 	t.Run("when a manager dies the next is used", func(t *testing.T) { f.t = t; f.managerDies() })
 	t.Run("when a manager is demoted or leaves the next is used", func(t *testing.T) { f.t = t; f.managerLeaves() })
 	f.t = t
@@ -219,6 +222,38 @@ func (f *swarmFixture) cutOffUpdate() {
 		r, ok := f.state.get("cut")
 		return ok && !r.service.held && r.settled() && f.running("cut")[good] == 2
 	})
+}
+
+func (f *swarmFixture) logsInTurn() {
+	f.build("writer", `CMD ["lines", "-every", "20ms"]`)
+	zero, names := 0, []string{"left", "right"} // one at least has no place
+	for _, name := range names {
+		f.create(api.CreateParams{Image: "writer", Name: name, Replicas: 1, Port: &zero})
+	}
+	for _, name := range names {
+		f.until(name+" has written", func() bool {
+			answer, err := f.Logs(f.t.Context(), name, api.LogsParams{})
+			return err == nil && len(answer.Lines) > 100
+		})
+	}
+	for _, name := range names {
+		stopped, err := f.Stop(f.t.Context(), name, nil)
+		if err != nil {
+			f.t.Fatalf("%v (%v)", err, errors.Unwrap(err))
+		}
+		answer, err := f.Logs(f.t.Context(), name, api.LogsParams{})
+		if err != nil || len(answer.Lines) == 0 {
+			f.t.Fatalf("after its stop %s has the log %+v, %v", name, answer, err)
+		}
+		for i, line := range answer.Lines {
+			if line.Text != fmt.Sprintf("line %06d", i+1) {
+				f.t.Fatalf("line %d of %s is %+v", i+1, name, line)
+			}
+		}
+		if last := answer.Lines[len(answer.Lines)-1]; last.Time.Before(stopped.Finished.Add(-time.Second)) {
+			f.t.Errorf("%s was stopped at %v, and its last line is %+v", name, stopped.Finished, last)
+		}
+	}
 }
 
 func (f *swarmFixture) managerDies() {
