@@ -168,6 +168,7 @@ func (l *serviceLogs) hold(ctx context.Context, log *serviceLog) (release func()
 	}
 }
 
+// awaitFollowing waits for a manager to answer with a log, if somebody copies it.
 func (l *serviceLogs) awaitFollowing(ctx context.Context, log *serviceLog) {
 	ctx, cancel := context.WithTimeout(ctx, readTimeout)
 	defer cancel()
@@ -176,10 +177,14 @@ func (l *serviceLogs) awaitFollowing(ctx context.Context, log *serviceLog) {
 		if turn == nil {
 			return
 		}
+		following := turn.following
+		if turn.ctx.Err() != nil {
+			following = nil // it has to give its place up, and gets another
+		}
 		select {
-		case <-turn.following:
+		case <-following:
 			return
-		case <-turn.ended: // it was borrowed
+		case <-turn.ended:
 		case <-ctx.Done():
 		}
 	}
@@ -197,7 +202,7 @@ func (l *serviceLogs) borrow(log *serviceLog) (turn *logTurn, ours bool) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if log.place == nil || l.ctx.Err() != nil {
-		return log.turn, false
+		return nil, false
 	}
 	return l.begin(log), true
 }
