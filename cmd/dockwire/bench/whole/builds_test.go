@@ -6,7 +6,6 @@ import (
 	"io"
 	"net/http"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -56,15 +55,14 @@ func BenchmarkFirstAnswer(b *testing.B) {
 	d, server := startDaemon(b), gittest.NewServer(b)
 	repo := server.Repo("web", nil)
 	repo.Write("probe", string(enginetest.Program(b)), 0o755)
-	repo.Commit(map[string]string{"Dockerfile": "FROM scratch\nCOPY . /\nEXPOSE 8080\nENTRYPOINT [\"/probe\"]\nCMD [\"serve\"]\n"})
+	repo.Commit(map[string]string{"Dockerfile": "FROM scratch\nCOPY . /\nEXPOSE 8080\nRUN [\"/probe\", \"exit\", \"0\"]\nENTRYPOINT [\"/probe\"]\nCMD [\"serve\"]\n"})
 	change := func() { repo.Commit(map[string]string{"version": rand.Text()}) }
 	beside.Contest{Work: "from the git URL to the first 200", Unit: "s", Less: true, Warm: true}.Run(b,
 		beside.Contender{Name: "dockwire", Turn: func() float64 {
 			change()
 			defer d.call("remove", []any{"web"})
 			return seconds(func() {
-				d.call("build", []any{"web", repo.URL})
-				d.call("create", []any{"web", "web"})
+				d.calls(request{"build", []any{"web", repo.URL}}, request{"create", []any{"web", "web"}})
 				awaitOK(b, "http://"+d.ingress+"/id", "web.localhost")
 			})
 		}},
@@ -98,16 +96,10 @@ const benchLabel = "io.dockwire.bench=1"
 func (d *daemon) cloneAndBuild(url, tag string, options ...string) {
 	d.b.Helper()
 	dir := filepath.Join(d.b.TempDir(), "clone")
-	if out, err := exec.Command("git", "clone", "--quiet", "--depth", "1", url, dir).CombinedOutput(); err != nil {
-		d.b.Fatalf("git clone: %v\n%s", err, out)
-	}
+	enginetest.ByHand(d.b, "git", "clone", "--quiet", "--depth", "1", url, dir)
 	defer os.RemoveAll(dir)
 	d.b.Cleanup(func() { docker(d.b, "image", "prune", "--all", "--force", "--filter", "label="+benchLabel) })
-	build := exec.Command("docker", append(append([]string{"build", "--quiet", "--label", benchLabel, "--tag", tag}, options...), dir)...)
-	build.Env = append(os.Environ(), "DOCKER_BUILDKIT=1")
-	if out, err := build.CombinedOutput(); err != nil {
-		d.b.Fatalf("docker build: %v\n%s", err, out)
-	}
+	enginetest.ByHand(d.b, "docker", append(append([]string{"build", "--quiet", "--label", benchLabel, "--tag", tag}, options...), dir)...)
 }
 
 // awaitOK polls until a URL answers 200.

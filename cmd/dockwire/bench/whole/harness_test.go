@@ -86,30 +86,49 @@ func (d *daemon) connect() *peer.Peer {
 	return p
 }
 
+// request is a call that is to be made.
+type request struct {
+	method string
+	params any
+}
+
 // call makes a call on a connection of its own and gives the whole answer.
 func (d *daemon) call(method string, params any) json.RawMessage {
+	d.b.Helper()
+	return d.calls(request{method, params})[0]
+}
+
+// calls makes calls on one connection, without waiting for the answer to one
+// before the next, and gives their answers.
+func (d *daemon) calls(requests ...request) []json.RawMessage {
 	d.b.Helper()
 	p := d.connect()
 	defer p.Close()
 	p.SetDeadline(time.Now().Add(5 * time.Minute))
-	given, err := json.Marshal(params)
-	must(d.b, err)
-	must(d.b, p.Send(fmt.Sprintf(`{"jsonrpc":"2.0","id":1,"method":%q,"params":%s}`, method, given)))
-	for {
+	for id, r := range requests {
+		given, err := json.Marshal(r.params)
+		must(d.b, err)
+		must(d.b, p.Send(fmt.Sprintf(`{"jsonrpc":"2.0","id":%d,"method":%q,"params":%s}`, id, r.method, given)))
+	}
+	results := make([]json.RawMessage, len(requests))
+	for answered := 0; answered < len(requests); {
 		frame, err := p.Whole()
 		must(d.b, err)
 		var answer struct {
+			ID            int
 			Method        string
 			Result, Error json.RawMessage
 		}
 		must(d.b, json.Unmarshal(frame, &answer))
 		switch {
 		case answer.Error != nil:
-			d.b.Fatalf("%s %s: %s", method, given, answer.Error)
+			d.b.Fatalf("%v: %s", requests[answer.ID], answer.Error)
 		case answer.Method == "":
-			return answer.Result
+			results[answer.ID] = answer.Result
+			answered++
 		}
 	}
+	return results
 }
 
 // removeAll removes all containers and images.
@@ -122,9 +141,10 @@ func (d *daemon) removeAll(b *testing.B) {
 	must(b, json.Unmarshal(d.call("images", []any{}), &images))
 	removed := map[string]bool{}
 	for _, image := range images {
-		if !removed[image.Name] {
-			removed[image.Name] = true
-			d.call("removeImage", []any{image.Name})
+		name, _, _ := strings.Cut(image.Name, ":") // with all its builds
+		if !removed[name] {
+			removed[name] = true
+			d.call("removeImage", []any{name})
 		}
 	}
 }

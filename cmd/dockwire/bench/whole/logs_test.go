@@ -9,9 +9,10 @@ import (
 	"os/exec"
 	"slices"
 	"strconv"
-	"sync"
 	"testing"
 	"time"
+
+	"golang.org/x/sync/errgroup"
 
 	"github.com/dockwire/dockwire/cmd/dockwire/bench/beside"
 	"github.com/dockwire/dockwire/cmd/dockwire/bench/peer"
@@ -152,15 +153,11 @@ func readMessages(address string, n int) error {
 // together does the same n times at once.
 func together(b *testing.B, n int, do func() error) {
 	b.Helper()
-	var running sync.WaitGroup
+	var running errgroup.Group
 	for range n {
-		running.Go(func() {
-			if err := do(); err != nil {
-				b.Error(err)
-			}
-		})
+		running.Go(do)
 	}
-	running.Wait()
+	must(b, running.Wait())
 }
 
 // startWebsocketd gives the address and the process of one that follows the log
@@ -168,7 +165,7 @@ func together(b *testing.B, n int, do func() error) {
 func startWebsocketd(b *testing.B, id string) (address string, pid int) {
 	b.Helper()
 	port := freePort(b)
-	pid = launch(b, exec.Command(compile(b, ".", "github.com/joewalnes/websocketd"), "--address=127.0.0.1", "--port="+port, "--loglevel=fatal",
+	pid = launch(b, exec.Command(compile(b, ".", "github.com/joewalnes/websocketd"), "--address=127.0.0.1", "--port="+port, "--loglevel=fatal", "--passenv=PATH,DOCKER_HOST",
 		"docker", "logs", "--follow", "--timestamps", id), os.Interrupt)
 	address = "127.0.0.1:" + port
 	awaitListener(b, address)
