@@ -63,6 +63,12 @@ type lifecycle interface {
 	NewestImage(name string) (image string, known bool)
 }
 
+// preparer is an engine that makes beforehand what a create needs whatever its
+// image is. Undo gives up what no container has by then.
+type preparer interface {
+	Prepare(ctx context.Context, p api.CreateParams, owner string) (undo func())
+}
+
 type observer interface {
 	Inspect(ctx context.Context, name string, full bool) (api.Inspect, error)
 	Diff(ctx context.Context, name, path string) ([]api.Change, error)

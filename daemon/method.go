@@ -55,6 +55,10 @@ type traits[P any] struct {
 	claims  func(name string, p *P) []claim // what a mutating call is about, the first thing first
 	keeps   bool                            // run keeps the turn, in call.turn, and leaves it
 	result  reflect.Type                    // of what run gives as JSON that is made already
+
+	// prepare does what can be done while the call waits for all but the first
+	// thing that it is about. Undo comes after run, or instead of it.
+	prepare func(context.Context, *Daemon, *call, *P) (undo func())
 }
 
 // define makes the entry of a method. Run gets the parameters decoded; for a
@@ -119,7 +123,12 @@ func (t *traits[P]) enter(d *Daemon, c *call, p *P, job *rpc.Job) {
 	c.turn = d.order.enter(t.claims(c.name, p)...)
 	job.Drop = c.turn.leave
 	if !t.keeps {
-		job.Run = inTurn(job.Run, c.turn)
+		job.Run = inTurn(job.Run, c.turn, func(ctx context.Context) (undo func()) {
+			if t.prepare == nil || !c.turn.waitForFirst(ctx) {
+				return func() {}
+			}
+			return t.prepare(ctx, d, c, p)
+		})
 	}
 }
 
@@ -137,10 +146,11 @@ func followable(c *call) error {
 
 type runFunc = func(context.Context) (any, error)
 
-// inTurn runs a mutation when its turn has come.
-func inTurn(run runFunc, turn *ticket) runFunc {
+// inTurn runs a mutation when its turn has come, prepared meanwhile.
+func inTurn(run runFunc, turn *ticket, prepare func(context.Context) (undo func())) runFunc {
 	return func(ctx context.Context) (any, error) {
 		defer turn.leave()
+		defer prepare(ctx)()
 		if err := turn.wait(ctx); err != nil {
 			return nil, err
 		}

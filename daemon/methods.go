@@ -29,8 +29,9 @@ func allMethods() methodTable {
 			claims: func(_ string, p *api.RemoveImageParams) []claim { return []claim{imageClaim(p.Name, "")} },
 		}, removeImage),
 		define("create", access.Deploy, "Create a container from an image, and start it.", traits[api.CreateParams]{
-			errors: []api.Code{api.CodeNotFound, api.CodeConflict, api.CodeStartFailed},
-			claims: createClaims,
+			errors:  []api.Code{api.CodeNotFound, api.CodeConflict, api.CodeStartFailed},
+			claims:  createClaims,
+			prepare: prepareCreate,
 		}, create),
 		define("list", access.Read, "List the containers, or follow how the list changes.", traits[api.ListParams]{
 			event:   api.EventList,
@@ -118,6 +119,15 @@ func createClaims(_ string, p *api.CreateParams) []claim {
 
 func create(ctx context.Context, d *Daemon, c *call, p *api.CreateParams) (api.Container, error) {
 	return d.engine.Create(ctx, *p, c.caller.Owner())
+}
+
+// prepareCreate lets an engine that can do something for a create do it while the
+// image is built.
+func prepareCreate(ctx context.Context, d *Daemon, c *call, p *api.CreateParams) (undo func()) {
+	if e, can := d.engine.(preparer); can {
+		return e.Prepare(ctx, *p, c.caller.Owner())
+	}
+	return func() {}
 }
 
 func remove(ctx context.Context, d *Daemon, c *call, p *api.RemoveParams) (api.Container, error) {

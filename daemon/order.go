@@ -35,6 +35,7 @@ type orderer struct {
 type ticket struct {
 	order  *orderer
 	claims []claim
+	next   chan struct{} // closed when it waits for its first claim no more
 	ready  chan struct{} // closed when it is its turn
 	turn   bool          // guarded by order.mu
 	left   bool          // guarded by order.mu
@@ -47,7 +48,7 @@ func newOrderer() *orderer {
 // enter takes a place behind all that entered before. It does not block.
 func (o *orderer) enter(claims ...claim) *ticket {
 	claims = slices.DeleteFunc(claims, func(c claim) bool { return c.class == classFree })
-	t := &ticket{order: o, claims: claims, ready: make(chan struct{})}
+	t := &ticket{order: o, claims: claims, next: make(chan struct{}), ready: make(chan struct{})}
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	for _, c := range claims {
@@ -71,6 +72,24 @@ func (t *ticket) wait(ctx context.Context) error {
 	case <-ctx.Done():
 		t.leave()
 		return ctx.Err()
+	}
+}
+
+// waitForFirst returns when nothing stands before the ticket for its first claim,
+// and says whether it has to wait for others. It is false when ctx ends first.
+func (t *ticket) waitForFirst(ctx context.Context) (waits bool) {
+	select {
+	case <-t.ready:
+		return false
+	case <-t.next:
+	case <-ctx.Done():
+		return false
+	}
+	select {
+	case <-t.ready:
+		return false
+	default:
+		return true
 	}
 }
 
@@ -107,13 +126,26 @@ func (o *orderer) call(t *ticket) {
 	if t.turn {
 		return
 	}
-	for _, c := range t.claims {
+	for i, c := range t.claims {
 		if !o.first(c, t) {
 			return
+		}
+		if i == 0 {
+			t.comesNext()
 		}
 	}
 	t.turn = true
 	close(t.ready)
+}
+
+// comesNext tells that nothing stands before t for its first claim: nothing ever
+// will again. The caller holds mu.
+func (t *ticket) comesNext() {
+	select {
+	case <-t.next:
+	default:
+		close(t.next)
+	}
 }
 
 // first says whether nothing stands before t in the queue of c that t has to

@@ -35,6 +35,27 @@ func TestTicketsOfOneKeyTakeTurns(t *testing.T) {
 	}
 }
 
+// A create that comes next for its name waits for the build of its image.
+func TestATicketSaysWhenItComesNextForItsFirstClaim(t *testing.T) {
+	o := newOrderer()
+	build := o.enter(claim{name: "image", class: "build"})
+	remove := o.enter(claim{name: "web"})
+	create := o.enter(claim{name: "web"}, claim{name: "image", class: "use"})
+	gone, cancel := context.WithCancel(t.Context())
+	cancel()
+	if create.waitForFirst(gone) {
+		t.Error("it comes next before what is removed is gone")
+	}
+	remove.leave()
+	if !create.waitForFirst(t.Context()) {
+		t.Error("it does not come next though only its image is missing")
+	}
+	build.leave()
+	if create.waitForFirst(t.Context()) || !isReady(create) {
+		t.Error("it waits though it is its turn")
+	}
+}
+
 func TestDifferentKeysDoNotWaitForEachOther(t *testing.T) {
 	o := newOrderer()
 	a, b := o.enter(claim{name: "a"}), o.enter(claim{name: "b"})

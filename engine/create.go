@@ -12,6 +12,7 @@ import (
 	"github.com/containerd/errdefs"
 	"github.com/docker/docker/api/types/container"
 	"go.uber.org/zap"
+	"golang.org/x/sync/errgroup"
 
 	"github.com/dockwire/dockwire/client/api"
 )
@@ -149,9 +150,17 @@ func (e *Engine) makeContainer(ctx context.Context, s spec, volumes []volume, un
 		return "", err
 	}
 	defer leave()
-	if err := e.checkCovered(ctx, s); err != nil {
-		return "", err
-	}
+	var making errgroup.Group // what does not run yet need not be covered yet
+	making.Go(func() error { return e.checkCovered(ctx, s) })
+	making.Go(func() error {
+		id, err = e.makeOnly(ctx, s, undo)
+		return err
+	})
+	return id, making.Wait()
+}
+
+// makeOnly makes the container, once there is all that it needs.
+func (e *Engine) makeOnly(ctx context.Context, s spec, undo *undoing) (id string, err error) {
 	host := s.hostConfig()
 	made, err := e.cli.ContainerCreate(ctx, s.config(), host, s.networking(), nil, e.engineName(kindContainer, s.Name))
 	if err != nil {

@@ -41,6 +41,8 @@ func (e *Engine) makeNetwork(ctx context.Context, b bridge) (string, error) {
 		return "", e.wrapMutation(err, kindNetwork, b.name, "the network of %s could not be made", b.name)
 	case !e.owns(found.Labels, b.kind):
 		return "", conflict(kindNetwork, b.name, found.Name, "the engine has a network called %s that is not ours: rename or remove it", found.Name)
+	case b.kind == kindNetwork && !b.joined && e.unused(b, found): // made by Prepare
+		return name, nil
 	case b.kind == kindNetwork && !b.joined: // left over by a create that was cut off
 		if err := e.removeNetwork(ctx, b); err != nil {
 			return "", err
@@ -50,6 +52,11 @@ func (e *Engine) makeNetwork(ctx context.Context, b bridge) (string, error) {
 		return "", conflict(kindNetwork, b.name, "", "the network %s is used by containers of another profile: give another network, or the same profile", b.name)
 	}
 	return name, e.verifyNetwork(b, found)
+}
+
+// unused says whether a network is as a new one would be.
+func (e *Engine) unused(b bridge, found network.Inspect) bool {
+	return len(found.Containers) == 0 && e.verifyNetwork(b, found) == nil
 }
 
 // createNetwork looks for a subnet that nobody has, until the engine agrees.

@@ -6,31 +6,37 @@ import "sync"
 // value is ready.
 type reservations struct {
 	mu      sync.Mutex
-	holders map[string]map[string]string // owners by host and container name
+	holders map[string]map[string]reservation // by host and container name
+}
+
+type reservation struct {
+	owner string
+	times int // that it was taken and not released yet
 }
 
 // take reserves all of the hosts for the container called name of the owner, or
 // none and says which one the create of another owner's container has. Those of
 // one owner share their domains. The host that a container has by its name is
-// nobody's domain: checkDomain refuses it.
+// nobody's domain: checkDomain refuses it. A container may take what it has, and
+// has it until it was released as often.
 func (r *reservations) take(name, owner string, hosts ...string) (release func(), host, holder string) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	for _, host := range hosts {
 		for holder, of := range r.holders[host] {
-			if holder != name && of != owner {
+			if holder != name && of.owner != owner {
 				return nil, host, holder
 			}
 		}
 	}
 	if r.holders == nil {
-		r.holders = map[string]map[string]string{}
+		r.holders = map[string]map[string]reservation{}
 	}
 	for _, host := range hosts {
 		if r.holders[host] == nil {
-			r.holders[host] = map[string]string{}
+			r.holders[host] = map[string]reservation{}
 		}
-		r.holders[host][name] = owner
+		r.holders[host][name] = reservation{owner, r.holders[host][name].times + 1}
 	}
 	return func() { r.free(name, hosts) }, "", ""
 }
@@ -39,6 +45,11 @@ func (r *reservations) free(name string, hosts []string) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	for _, host := range hosts {
+		h := r.holders[host][name]
+		if h.times--; h.times > 0 {
+			r.holders[host][name] = h
+			continue
+		}
 		delete(r.holders[host], name)
 		if len(r.holders[host]) == 0 {
 			delete(r.holders, host)

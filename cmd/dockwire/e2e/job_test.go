@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/dockwire/dockwire/client/api"
+	"github.com/dockwire/dockwire/engine/enginetest"
 )
 
 // The main job: from a git URL to a running, watched container, and to nothing.
@@ -68,6 +69,42 @@ func TestBuildOutputArrivesWhileTheBuildRuns(t *testing.T) {
 	build.end()
 	if ahead := time.Since(first.came); ahead < time.Second {
 		t.Errorf("the first line of a step of two seconds came only %v before the answer", ahead)
+	}
+}
+
+// networks lists the networks of the daemon's containers, and those to be.
+func (d *daemon) networks(t *testing.T) string {
+	t.Helper()
+	return enginetest.ByHand(t, "docker", "network", "ls", "--quiet", "--filter", "label=io.dockwire.instance="+d.instance, "--filter", "label=io.dockwire.kind=network")
+}
+
+// What a create needs whatever its image is, is made while the image is built,
+// and is gone again if that fails.
+func TestACreateIsPreparedWhileItsImageIsBuilt(t *testing.T) {
+	d := startDaemon(t)
+	w := d.connect(t)
+	build := w.start("build", []any{"slow", repository(t, slowBuild)})
+	create := w.start("create", map[string]any{"image": "slow", "name": "web", "command": []string{"sleep", "1000"}})
+	for deadline := time.Now().Add(patience); d.networks(t) == ""; time.Sleep(20 * time.Millisecond) {
+		if time.Now().After(deadline) {
+			t.Fatal("no network was made")
+		}
+	}
+	select {
+	case <-build.answered:
+		t.Error("the network was made only after the build")
+	default:
+	}
+	result[api.Build](build)
+	if c := result[api.Container](create); c.State != api.StateRunning {
+		t.Errorf("create answered %+v", c)
+	}
+	broken := w.start("build", []any{"bad", repository(t, brokenBuild)})
+	refused(w, api.CodeNotFound, "create", []any{"bad", "other"})
+	broken.end()
+	ask[api.Container](w, "remove", []any{"web"})
+	if left := d.networks(t); left != "" {
+		t.Errorf("of a build that failed, and its create, is left the network %s", left)
 	}
 }
 
