@@ -1,10 +1,8 @@
 package main
 
 import (
-	"os"
-	"runtime/debug"
-
 	"github.com/dockwire/dockwire/daemon"
+	"github.com/dockwire/dockwire/daemon/heap"
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 )
@@ -29,19 +27,10 @@ flag a comma stands between the values.`,
 		if err := fromEnvironment(flags); err != nil {
 			return err
 		}
-		keepMemorySmall()
+		go heap.Fit(cmd.Context())
 		return daemon.Run(cmd.Context(), cfg)
 	}
 	return cmd
-}
-
-// keepMemorySmall collects garbage twice as often as Go does by itself: the
-// daemon has little that lives long, so that this costs next to nothing, and what
-// many followers of a log leave behind stays small. GOGC says otherwise.
-func keepMemorySmall() {
-	if os.Getenv("GOGC") == "" {
-		debug.SetGCPercent(50)
-	}
 }
 
 func serveFlags(flags *pflag.FlagSet, cfg *daemon.Config) {

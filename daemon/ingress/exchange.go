@@ -21,7 +21,8 @@ type exchange struct {
 	http.ResponseWriter
 	in       *Ingress
 	request  *http.Request
-	id       string // of the request
+	body     counted // of the request
+	id       string  // of the request
 	host     string
 	began    time.Time
 	cancel   context.CancelFunc
@@ -48,7 +49,8 @@ func (in *Ingress) begin(w http.ResponseWriter, r *http.Request) *exchange {
 	x := &exchange{ResponseWriter: w, in: in, began: time.Now(), id: requestID(r)}
 	ctx, cancel := context.WithCancel(context.WithValue(r.Context(), exchangeKey{}, x))
 	x.request, x.cancel = r.WithContext(ctx), cancel
-	x.request.Body = &counted{r.Body, x}
+	x.body = counted{r.Body, x}
+	x.request.Body = &x.body
 	return x
 }
 

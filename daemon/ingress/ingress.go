@@ -130,7 +130,9 @@ func (in *Ingress) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		http.Redirect(x, r, there+r.URL.RequestURI(), http.StatusPermanentRedirect)
 		return
 	}
-	http.NewResponseController(w).EnableFullDuplex() // a container may answer while it still reads; over HTTP/2 it always may
+	if r.ContentLength != 0 {
+		http.NewResponseController(w).EnableFullDuplex() // a container may answer while it still reads; over HTTP/2 it always may
+	}
 	in.proxy.ServeHTTP(x, x.request)
 }
 

@@ -30,14 +30,18 @@ func rewrite(r *httputil.ProxyRequest) {
 	}
 	r.SetXForwarded()
 	peer, _, _ := net.SplitHostPort(r.In.RemoteAddr)
-	r.Out.Header.Set("X-Real-Ip", peer)
-	r.Out.Header.Set("Forwarded", fmt.Sprintf("for=%s;host=%s;proto=%s", node(peer), quoted(r.In.Host), r.Out.Header.Get("X-Forwarded-Proto")))
-	r.Out.Header.Set(requestIDHeader, x.id)
+	values := []string{peer, "for=" + node(peer) + ";host=" + quoted(r.In.Host) + ";proto=" + r.Out.Header.Get("X-Forwarded-Proto"), x.id}
+	for i, name := range [...]string{"X-Real-Ip", "Forwarded", requestIDHeader} {
+		r.Out.Header[name] = values[i : i+1 : i+1]
+	}
 }
 
 // tellsOrigin says whether a header is one that a container takes as said by
 // its proxy. To a CGI, and to those that work like one, _ and - are the same.
 func tellsOrigin(name string) bool {
+	if name == "" || !strings.Contains("FPXfpx", name[:1]) { // as most are
+		return false
+	}
 	name = strings.ToLower(strings.ReplaceAll(name, "_", "-"))
 	switch name {
 	case "forwarded", "x-real-ip", "proxy", "x-request-id":

@@ -3,6 +3,7 @@
 package main
 
 import (
+	"context"
 	"fmt"
 	"net"
 	"net/netip"
@@ -13,6 +14,7 @@ import (
 	_ "github.com/caddyserver/caddy/v2/modules/caddyhttp/reverseproxy"
 
 	"github.com/dockwire/dockwire/client/api"
+	"github.com/dockwire/dockwire/daemon/heap"
 	"github.com/dockwire/dockwire/daemon/ingress"
 	"github.com/dockwire/dockwire/engine"
 )
@@ -36,6 +38,7 @@ func fail(err error) {
 }
 
 func serveDockwire(listen, backend string) error {
+	go heap.Fit(context.Background()) // as the daemon does
 	in := ingress.New(ingress.Options{})
 	in.Route(engine.Route{Name: "web", ID: "web", Host: host, Domain: host, State: api.StateRunning, Address: netip.MustParseAddrPort(backend)})
 	ln, err := net.Listen("tcp", listen)
