@@ -93,5 +93,6 @@ func newEngine(cfg Config, cli *client.Client) *Engine {
 	e := &Engine{cfg: cfg, cli: cli, log: cfg.Log, state: newState(), firewall: firewall.New(cfg.Instance, subnetPool),
 		repository: repository, elsewhere: func() []*record { return nil }}
 	e.state.route = e.route
+	e.hubs.readings.places = make(chan struct{}, mostReadings)
 	return e
 }

@@ -176,7 +176,10 @@ func (f *follower) flushOwn() error {
 
 func (f *follower) readShared(ctx context.Context) (was note, err error) {
 	var t taker
-	r := f.hub.e.hubs.readings.join(f.hub, f.pos, &t)
+	r, err := f.hub.e.hubs.readings.join(ctx, f.hub, f.pos, &t)
+	if err != nil {
+		return was, err
+	}
 	defer f.hub.e.hubs.readings.leave(r, &t)
 	for i := int64(0); err == nil; {
 		v := r.view(&t, i)

@@ -1,6 +1,7 @@
 package engine
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -11,6 +12,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/docker/docker/api/types/container"
@@ -148,8 +150,8 @@ func (f *fixture) noneLeft() {
 	rs := &f.hubs.readings
 	rs.mu.Lock()
 	defer rs.mu.Unlock()
-	if len(rs.open) > 0 || rs.wide > 0 || strings.Contains(string(stacks), "(*reading)") {
-		f.t.Errorf("%d readings are left, %d of them wide:\n%s", len(rs.open), rs.wide, stacks)
+	if len(rs.open) > 0 || rs.wide > 0 || len(rs.places) > 0 || strings.Contains(string(stacks), "(*reading)") {
+		f.t.Errorf("%d readings are left, %d of them wide, and %d places taken:\n%s", len(rs.open), rs.wide, len(rs.places), stacks)
 	}
 }
 
@@ -297,9 +299,12 @@ func TestFollowersThatBeginTogetherShareAReading(t *testing.T) {
 	h := f.hub(c.Name, logPart{logQuery: &logQuery{id: c.ID}})
 	defer h.leave()
 	var first, second taker
-	a := f.hubs.readings.join(h, position{}, &first)
-	if b := f.hubs.readings.join(h, position{}, &second); a != b {
-		t.Error("two that begin together have a reading each")
+	a, err := f.hubs.readings.join(t.Context(), h, position{}, &first)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if b, err := f.hubs.readings.join(t.Context(), h, position{}, &second); a != b {
+		t.Errorf("two that begin together have a reading each, %v", err)
 	}
 	f.hubs.readings.leave(a, &second)
 	var followers []*tailer
@@ -313,6 +318,44 @@ func TestFollowersThatBeginTogetherShareAReading(t *testing.T) {
 		mustBeRuns(t, w.lines, 1, n)
 	}
 	f.hubs.readings.leave(a, &first)
+}
+
+// Two that read from different places, where there is one place to read from:
+// the second waits for the first.
+func TestAReadingWaitsUntilThereIsAPlaceForIt(t *testing.T) {
+	f := setUp(t)
+	f.hubs.readings.places = make(chan struct{}, 1)
+	const n = 100
+	c := f.writer("app", "", "lines", "-n", fmt.Sprint(n), "-then", "wait")
+	f.tail(f.Engine, c.Name, api.LogsParams{}).waitLines(n)
+	f.hubs.readings.places <- struct{}{}
+	waits := f.tail(f.Engine, c.Name, api.LogsParams{})
+	stacks := make([]byte, 1<<20)
+	for late := time.Now().Add(10 * time.Second); !bytes.Contains(stacks[:runtime.Stack(stacks, true)], []byte("takePlace")); time.Sleep(time.Millisecond) {
+		if time.Now().After(late) {
+			t.Fatal("it does not wait")
+		}
+	}
+	<-f.hubs.readings.places
+	waits.waitLines(n)
+	waits.stop()
+	<-waits.done
+}
+
+func TestAReadingThatFindsNoPlaceIsToldToGoOnLater(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		rs := readings{places: make(chan struct{})}
+		began := time.Now()
+		full := wantClass(t, rs.takePlace(t.Context(), "web"), TooBusy, "the log of web is not read back")
+		if waited := time.Since(began); waited != placeWait || full.Data.Limit != "readings" {
+			t.Errorf("after %v it said %+v", waited, full.Data)
+		}
+		gone, cancel := context.WithCancel(t.Context())
+		cancel()
+		if err := rs.takePlace(gone, "web"); !errors.Is(err, context.Canceled) {
+			t.Errorf("whose caller is gone it told %v", err)
+		}
+	})
 }
 
 func TestAFollowerThatIsBehindAtRemoveIsToldOfTheGap(t *testing.T) {

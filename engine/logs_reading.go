@@ -6,11 +6,15 @@ import (
 	"math"
 	"sync"
 	"time"
+
+	"github.com/dockwire/dockwire/client/api"
 )
 
 // readings read logs from some position to their end, each for all the followers
 // that come for the same while it still has its first line.
 type readings struct {
+	places chan struct{} // an entry for each that runs
+
 	mu   sync.Mutex
 	open map[string]*reading // those that can be joined, by the cursor of where they begin
 	wide int                 // how many hold a ring of full size
@@ -19,6 +23,12 @@ type readings struct {
 const (
 	widest = 16           // readings that hold a ring of full size
 	narrow = 4 * MaxChunk // what the ring of any other holds
+
+	// mostReadings bounds what followers that are behind, or read from many
+	// places, take of memory and of the engine: the rings take 310 MiB at most.
+	// The next ones wait for a place.
+	mostReadings = 1024
+	placeWait    = 10 * time.Second
 
 	// readingPatience is how long a follower that has taken all there is waits for
 	// one that is slower, until that has to read by itself.
@@ -46,19 +56,54 @@ type reading struct {
 }
 
 // join gives a reading of the hub's log after pos. It has to be left.
-func (rs *readings) join(h *hub, pos position, t *taker) *reading {
+func (rs *readings) join(ctx context.Context, h *hub, pos position, t *taker) (*reading, error) {
 	key := encodeCursor(h.id, pos)
+	if r := rs.enter(key, t, func() *reading { return nil }); r != nil {
+		return r, nil
+	}
+	if err := rs.takePlace(ctx, h.name); err != nil {
+		return nil, err
+	}
+	begun := false
+	r := rs.enter(key, t, func() *reading {
+		begun = true
+		return rs.begin(h, key, pos)
+	})
+	if !begun { // somebody has, meanwhile
+		<-rs.places
+	}
+	return r, nil
+}
+
+// enter gives the reading that can be joined there, or the one that begin gives.
+func (rs *readings) enter(key string, t *taker, begin func() *reading) *reading {
 	rs.mu.Lock()
 	defer rs.mu.Unlock()
 	r, ok := rs.open[key]
 	if !ok {
-		r = rs.begin(h, key, pos)
+		r = begin()
 	}
-	r.holders++
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	r.count(t, 0, false)
+	if r != nil {
+		r.holders++
+		r.mu.Lock()
+		defer r.mu.Unlock()
+		r.count(t, 0, false)
+	}
 	return r
+}
+
+// takePlace waits until one more reading may run.
+func (rs *readings) takePlace(ctx context.Context, name string) error {
+	late := time.NewTimer(placeWait)
+	defer late.Stop()
+	select {
+	case rs.places <- struct{}{}:
+		return nil
+	case <-late.C:
+		return &Error{Class: TooBusy, Reason: "the log of " + name + " is not read back, for too many others are: go on after the cursor, later", Data: api.ErrorData{Limit: "readings"}}
+	case <-ctx.Done():
+		return ctx.Err()
+	}
 }
 
 func (rs *readings) begin(h *hub, key string, pos position) *reading {
@@ -97,6 +142,7 @@ func (rs *readings) leave(r *reading, t *taker) {
 	if rs.release(r) {
 		r.cancel()
 		<-r.done
+		<-rs.places
 	}
 }
 
