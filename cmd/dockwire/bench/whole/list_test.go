@@ -9,8 +9,6 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strings"
-	"sync"
-	"sync/atomic"
 	"testing"
 	"time"
 
@@ -38,11 +36,17 @@ func (d *daemon) hundred() {
 	must(d.b, starting.Wait())
 }
 
-// BenchmarkList asks again and again for the list of a hundred containers, and
-// then compares what the daemon holds in memory for them.
+// BenchmarkList compares what the daemon holds in memory for a hundred
+// containers, and then asks again and again for the list of them.
 func BenchmarkList(b *testing.B) {
 	d := startDaemon(b)
 	d.hundred()
+	b.Run("memory", func(b *testing.B) {
+		engine := enginePID(b)
+		beside.Contest{Work: "resident memory with 100 containers, idle", Unit: "bytes", Less: true}.Run(b,
+			beside.Contender{Name: "dockwire", Turn: func() float64 { return resident(b, d.pid) }},
+			beside.Contender{Name: "dockerd", Turn: func() float64 { return resident(b, engine) }, AtLeast: 4})
+	})
 	b.Run("engine", func(b *testing.B) {
 		p := d.connect()
 		defer p.Close()
@@ -65,12 +69,6 @@ func BenchmarkList(b *testing.B) {
 		beside.Contest{Work: "list with 100 containers, 32 in flight", Unit: "calls/s", Warm: true}.Run(b,
 			beside.Contender{Name: "dockwire", Turn: turn(ours, "list")},
 			beside.Contender{Name: "go-ethereum rpc, equal result", Turn: turn(theirs, "docker_list"), AtLeast: 1.5})
-	})
-	b.Run("memory", func(b *testing.B) {
-		engine := enginePID(b)
-		beside.Contest{Work: "resident memory with 100 containers, idle", Unit: "bytes", Less: true}.Run(b,
-			beside.Contender{Name: "dockwire", Turn: func() float64 { return resident(b, d.pid) }},
-			beside.Contender{Name: "dockerd", Turn: func() float64 { return resident(b, engine) }, AtLeast: 4})
 	})
 }
 
@@ -120,49 +118,47 @@ func rate(b *testing.B, n int, do func() error) float64 {
 func BenchmarkIdle(b *testing.B) {
 	d := startDaemon(b)
 	address, ethereum := startEthereum(b, json.RawMessage("[]"))
+	ours := crowded{b: b, pid: d.pid, address: d.address, headers: "Authorization: Bearer " + d.token + "\r\n"}
+	theirs := crowded{b: b, pid: ethereum, address: address}
 	beside.Contest{Work: "resident memory of an idle connection", Unit: "bytes", Less: true}.Run(b,
-		beside.Contender{Name: "dockwire", Turn: func() float64 { return held(b, d.pid, d.address, "Authorization: Bearer "+d.token+"\r\n") }},
-		beside.Contender{Name: "go-ethereum rpc", Turn: func() float64 { return held(b, ethereum, address, "") }, AtLeast: 3})
+		beside.Contender{Name: "dockwire", Turn: ours.more},
+		beside.Contender{Name: "go-ethereum rpc", Turn: theirs.more, AtLeast: 3})
 }
 
-// most is how many connections have been open at once to a server, by its
-// process: memory that a process has had once it seldom gives back, so each
-// round holds more of them than the last and looks at the difference.
-var most = map[int]int{}
+// crowded is a server that has more and more connections, until the benchmark
+// ends: memory that it has had once it may keep.
+type crowded struct {
+	b                *testing.B
+	pid              int
+	address, headers string
+	held             float64 // bytes of memory, when it was looked at last
+}
 
-const idle = 1000
+const (
+	idle    = 1000
+	settled = 7 * time.Second // until what opening them took is given back, if it is
+)
 
-// held gives the memory of each of many more connections than there were ever.
-func held(b *testing.B, pid int, address, headers string) float64 {
-	b.Helper()
-	open := func(n int) (closeAll func()) {
-		peers := make([]*peer.Peer, n)
-		var next atomic.Int64
-		var opening sync.WaitGroup
-		for range 16 {
-			opening.Go(func() {
-				for i := next.Add(1) - 1; i < int64(n); i = next.Add(1) - 1 {
-					var err error
-					if peers[i], err = peer.Dial(address, "/", headers); err != nil {
-						b.Error(err)
-						return
-					}
-				}
-			})
-		}
-		opening.Wait()
-		return func() {
-			for _, p := range peers {
-				if p != nil {
-					p.Close()
-				}
-			}
-		}
+// more opens more connections, and gives the memory that each of them takes.
+func (c *crowded) more() float64 {
+	c.b.Helper()
+	if c.held == 0 {
+		c.held = resident(c.b, c.pid)
 	}
-	defer open(most[pid])()
-	before := resident(b, pid)
-	defer open(idle)()
-	after := resident(b, pid)
-	most[pid] += idle
-	return (after - before) / idle
+	var opening errgroup.Group
+	opening.SetLimit(16)
+	for range idle {
+		opening.Go(func() error {
+			p, err := peer.Dial(c.address, "/", c.headers)
+			if err == nil {
+				c.b.Cleanup(func() { p.Close() })
+			}
+			return err
+		})
+	}
+	must(c.b, opening.Wait())
+	time.Sleep(settled)
+	before := c.held
+	c.held = resident(c.b, c.pid)
+	return (c.held - before) / idle
 }

@@ -208,11 +208,11 @@ func BenchmarkCost(b *testing.B) {
 // follower has it, on a host that does nothing else.
 func BenchmarkLag(b *testing.B) {
 	d := startDaemon(b)
-	id := d.container(enginetest.Probe(b, nil), "lag", "lines", "-clock", "-every", "5ms")
-	const lines = 500
+	id := d.container(enginetest.Probe(b, nil), "lag", "lines", "-clock", "-every", "2ms")
+	const lines = 1000
 	beside.Contest{Work: "a line until a follower has it, p99", Unit: "ms", Less: true}.Run(b,
 		beside.Contender{Name: "dockwire", Turn: func() float64 { return d.lag("lag", lines) }},
-		beside.Contender{Name: "docker logs", Turn: func() float64 { return dockerLag(b, id, lines) }, AtLeast: 1})
+		beside.Contender{Name: "docker logs --follow", Turn: func() float64 { return dockerLag(b, id, lines) }, AtLeast: 1})
 }
 
 func (d *daemon) lag(name string, n int) float64 {
