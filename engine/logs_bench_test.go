@@ -93,3 +93,24 @@ func BenchmarkLog(b *testing.B) {
 		}
 	})
 }
+
+// benchEngine gives an Engine that runs until the benchmark ends.
+func benchEngine(b *testing.B, cfg Config) *Engine {
+	b.Helper()
+	e, err := New(cfg)
+	if err != nil {
+		b.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(context.Background())
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		e.Run(ctx)
+	}()
+	b.Cleanup(func() {
+		cancel()
+		<-done
+		e.Close()
+	})
+	return e
+}

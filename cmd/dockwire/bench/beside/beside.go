@@ -4,7 +4,10 @@
 package beside
 
 import (
+	"encoding/json"
+	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"slices"
 	"strings"
@@ -82,25 +85,55 @@ func note(c Contest, other Contender, ours, theirs []float64) {
 			ratios[i] = theirs[i] / ours[i]
 		}
 	}
-	promised := "-"
+	goal, met := "-", "-"
 	if other.AtLeast != 0 {
-		promised = number(other.AtLeast)
+		goal, met = number(other.AtLeast), "short"
+		if median(ratios) >= other.AtLeast {
+			met = "met"
+		}
 	}
 	mu.Lock()
 	defer mu.Unlock()
 	rows = append(rows, []string{c.Work, other.Name, c.Unit, number(median(ours)), number(median(theirs)),
-		number(slices.Min(ratios)), number(median(ratios)), number(slices.Max(ratios)), promised})
+		number(slices.Min(ratios)), number(median(ratios)), number(slices.Max(ratios)), goal, met})
 }
 
 // Main runs the benchmarks and prints the ratios after them. It gives the code
-// to exit with.
+// to exit with. BENCH_ROWS names a file that gathers the rows of several
+// packages, so that the last one's table is of all.
 func Main(m *testing.M) int {
 	code := m.Run()
 	if len(rows) == 0 {
 		return code
 	}
-	print(append([][]string{{"work", "beside", "unit", "ours", "theirs", "min", "median", "max", "promised"}}, rows...))
+	if file := os.Getenv("BENCH_ROWS"); file != "" {
+		if err := gather(file); err != nil {
+			fmt.Fprintln(os.Stderr, err)
+			code = 1
+		}
+	}
+	print(append([][]string{{"work", "beside", "unit", "ours", "theirs", "min", "median", "max", "goal", ""}}, rows...))
 	return code
+}
+
+// gather puts the rows of the file before ours, and all into the file.
+func gather(file string) error {
+	before, err := os.ReadFile(file)
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
+	var all [][]string
+	if len(before) > 0 {
+		if err := json.Unmarshal(before, &all); err != nil {
+			return err
+		}
+	}
+	rows = append(all, rows...)
+	text, err := json.Marshal(rows)
+	if err != nil {
+		return err
+	}
+	return os.WriteFile(file, text, 0o644)
 }
 
 // print aligns the columns, words to the left and numbers to the right.

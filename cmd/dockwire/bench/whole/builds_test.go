@@ -36,6 +36,22 @@ func BenchmarkColdBuild(b *testing.B) {
 		}, AtLeast: 1})
 }
 
+// BenchmarkBuildChanged builds a commit in which one file of 5,000 is another.
+func BenchmarkBuildChanged(b *testing.B) {
+	d, server := startDaemon(b), gittest.NewServer(b)
+	repo := server.Repo("changed", manyFiles(5000))
+	change := func() { repo.Commit(map[string]string{"version": rand.Text()}) }
+	beside.Contest{Work: "build again, one file changed", Unit: "s", Less: true, Warm: true}.Run(b,
+		beside.Contender{Name: "dockwire", Turn: func() float64 {
+			change()
+			return seconds(func() { d.call("build", []any{"changed", repo.URL}) })
+		}},
+		beside.Contender{Name: "git clone, docker build", Turn: func() float64 {
+			change()
+			return seconds(func() { d.cloneAndBuild(repo.URL, "changed-docker") })
+		}})
+}
+
 // BenchmarkBuildAgain builds the same commit again.
 func BenchmarkBuildAgain(b *testing.B) {
 	d, server := startDaemon(b), gittest.NewServer(b)
@@ -68,14 +84,27 @@ func BenchmarkFirstAnswer(b *testing.B) {
 		}},
 		beside.Contender{Name: "git clone, docker build, docker run, a poll", Turn: func() float64 {
 			change()
-			defer docker(b, "rm", "--force", "web-docker")
-			port := freePort(b)
-			return seconds(func() {
-				d.cloneAndBuild(repo.URL, "web-docker")
-				docker(b, "run", "--detach", "--name", "web-docker", "--publish", "127.0.0.1:"+port+":8080", "web-docker")
-				awaitOK(b, "http://127.0.0.1:"+port+"/id", "web-docker")
-			})
-		}, AtLeast: 1.1})
+			return d.byHand(repo.URL, func() string { return "bridge" })
+		}, AtLeast: 1.1},
+		beside.Contender{Name: "the same on a network of its own", Turn: func() float64 {
+			change()
+			network := d.instance + "-by-hand"
+			defer func() { docker(b, "network", "rm", network) }()
+			return d.byHand(repo.URL, func() string { return docker(b, "network", "create", network) })
+		}})
+}
+
+// byHand goes from a git URL to the first answer with git and docker, on the
+// network that there is then.
+func (d *daemon) byHand(url string, network func() string) float64 {
+	d.b.Helper()
+	defer docker(d.b, "rm", "--force", "web-docker")
+	port := freePort(d.b)
+	return seconds(func() {
+		d.cloneAndBuild(url, "web-docker")
+		docker(d.b, "run", "--detach", "--name", "web-docker", "--network", network(), "--publish", "127.0.0.1:"+port+":8080", "web-docker")
+		awaitOK(d.b, "http://127.0.0.1:"+port+"/id", "web-docker")
+	})
 }
 
 // manyFiles are n small files in some directories, and a Dockerfile that copies

@@ -120,7 +120,7 @@ func BenchmarkIdle(b *testing.B) {
 	address, ethereum := startEthereum(b, json.RawMessage("[]"))
 	ours := crowded{b: b, pid: d.pid, address: d.address, headers: "Authorization: Bearer " + d.token + "\r\n"}
 	theirs := crowded{b: b, pid: ethereum, address: address}
-	beside.Contest{Work: "resident memory of an idle connection", Unit: "bytes", Less: true}.Run(b,
+	beside.Contest{Work: "resident memory of an idle connection", Unit: "bytes", Less: true, Warm: true}.Run(b,
 		beside.Contender{Name: "dockwire", Turn: ours.more},
 		beside.Contender{Name: "go-ethereum rpc", Turn: theirs.more, AtLeast: 3})
 }
