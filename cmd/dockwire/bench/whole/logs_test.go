@@ -140,14 +140,25 @@ func (d *daemon) read(name string, n int) error {
 	return readLog(p, name, n)
 }
 
-// readMessages reads n messages, which are lines.
+// readMessages reads n messages of websocketd's, which are lines.
 func readMessages(address string, n int) error {
-	p, err := peer.Dial(address, "/", "")
+	p, err := dialPatiently(address)
 	if err != nil {
 		return err
 	}
 	defer p.Close()
 	return p.Exchange(nil, n)
+}
+
+// dialPatiently asks again when websocketd gives up a handshake, for which it
+// takes little time: a hundred docker logs that start keep a machine busy.
+func dialPatiently(address string) (p *peer.Peer, err error) {
+	for late := time.Now().Add(time.Minute); time.Now().Before(late); {
+		if p, err = peer.Dial(address, "/", ""); err == nil {
+			return p, nil
+		}
+	}
+	return nil, err
 }
 
 // together does the same n times at once.
