@@ -114,6 +114,7 @@ func TestAnEngineThatIsAwayPreparesNothing(t *testing.T) {
 // A network that is not as ours are is made anew.
 func TestAnotherNetworkOfTheNameIsNotTakenForAPreparedOne(t *testing.T) {
 	f := setUp(t)
+	f.awaitUp(t.Context())
 	name := f.name("web")
 	release, _, _ := f.hosts.take(name, "tester", f.hostOf(name))
 	defer release()
