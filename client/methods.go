@@ -57,8 +57,8 @@ func (c *Client) Restart(ctx context.Context, name string, p api.StopParams) (ap
 	return change[api.Container](ctx, c, name+"/restart", p)
 }
 
-// Scale changes how many replicas of a container run, and gives it when they do.
-// On a single engine a container is one, and 0 stops it.
+// Scale changes how many replicas of a container run, itself included, and gives it
+// when they do. With 0 they are stopped.
 func (c *Client) Scale(ctx context.Context, name string, replicas int) (api.Container, error) {
 	return change[api.Container](ctx, c, name+"/scale", api.ScaleParams{Replicas: replicas})
 }

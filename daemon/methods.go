@@ -46,7 +46,7 @@ func allMethods() methodTable {
 		define("NAME/diff", access.Read, "List the files that differ from the image's.", traits[api.DiffParams]{}, ofLive(diff)),
 		define("NAME/image", access.Read, "Show the image that the container was made from.", traits[api.NoParams]{}, ofLive(image)),
 		define("NAME/inspect", access.Read, "Show all there is to know of the container.", traits[api.NoParams]{}, ofLive(inspect)),
-		define("NAME/logs", access.Read, "Read the container's log, or follow it.", traits[api.LogsParams]{
+		define("NAME/logs", access.Read, "Read the container's log, or follow it: on a single engine that of NAME alone, for its replicas NAME-2 and so on have their own.", traits[api.LogsParams]{
 			event:   api.EventLogs,
 			errors:  []api.Code{api.CodeLogsUnavailable},
 			follows: func(p *api.LogsParams) bool { return p.Follow },

@@ -3,7 +3,7 @@ package engine
 import (
 	"cmp"
 	"context"
-	"errors"
+	"crypto/rand"
 	"maps"
 	"strconv"
 	"strings"
@@ -18,16 +18,16 @@ import (
 )
 
 // Create makes the container that p describes, for the token called owner, and
-// starts it unless p says not to. What cannot be is refused before the engine is
-// asked for anything; a create that fails undoes what it did. Until it answers,
-// nobody else sees the container.
+// starts it unless p says not to; with replicas, its siblings too, all of them or
+// none. What cannot be is refused before the engine is asked for anything; a create
+// that fails undoes what it did. Until it answers, nobody else sees the container.
 func (e *Engine) Create(ctx context.Context, p api.CreateParams, owner string) (api.Container, error) {
 	s, volumes, err := e.specOf(ctx, p, owner)
 	if err != nil {
 		return api.Container{}, err
 	}
 	var c api.Container
-	err = e.change(ctx, p.Name, 0, func(ctx context.Context) (err error) {
+	err = e.change(ctx, p.Name, createTime*time.Duration(s.Replicas-1), func(ctx context.Context) (err error) {
 		c, err = e.create(ctx, s, volumes)
 		return err
 	})
@@ -37,13 +37,18 @@ func (e *Engine) Create(ctx context.Context, p api.CreateParams, owner string) (
 // specOf checks the parameters against what there is, and says how the
 // container will be made.
 func (e *Engine) specOf(ctx context.Context, p api.CreateParams, owner string) (spec, []volume, error) {
+	return e.specFrom(ctx, p, owner, func(ctx context.Context) (facts, error) { return e.source(ctx, p.Image) })
+}
+
+// specFrom is specOf for an image that is found otherwise than by its name.
+func (e *Engine) specFrom(ctx context.Context, p api.CreateParams, owner string, find func(context.Context) (facts, error)) (spec, []volume, error) {
 	asked := p
 	p, err := checkCreate(p, e.cfg.Base)
 	if err != nil {
 		return spec{}, nil, err
 	}
-	if p.Replicas > 1 {
-		return spec{}, nil, oneReplica(p.Replicas)
+	if err := checkReplicasHere(p.Replicas); err != nil {
+		return spec{}, nil, err
 	}
 	volumes, err := parseVolumes(p.Volumes)
 	if err != nil {
@@ -55,13 +60,13 @@ func (e *Engine) specOf(ctx context.Context, p api.CreateParams, owner string) (
 	if err := checkLimits(p, e.info.Load()); err != nil {
 		return spec{}, nil, err
 	}
-	image, err := e.source(ctx, p.Image)
+	image, err := find(ctx)
 	if err != nil {
 		return spec{}, nil, err
 	}
 	s := spec{
 		CreateParams: p, asked: asked, image: image, port: portOf(p.Port, image.ports), domain: e.domainOf(p.Name, p.Domain),
-		reach: chooseReach(e.cfg.Reach, e.info.Load()),
+		reach: chooseReach(e.cfg.Reach, e.info.Load()), edition: rand.Text(),
 	}
 	if s.port != 0 {
 		s.url = e.urlOf(s.domain)
@@ -94,6 +99,8 @@ func (e *Engine) containerLabels(s spec, owner string) map[string]string {
 		labelOwner:   owner,
 		labelNetwork: s.Network,
 		labelCreate:  askedLabel(s.asked),
+		labelSibling: s.of,
+		labelEdition: s.edition,
 	})
 	for _, key := range []string{labelURL, labelRef, labelCommit, labelBuild, labelBuilt, labelRecipe, labelBases} {
 		labels[key] = s.image.labels[key]
@@ -101,9 +108,9 @@ func (e *Engine) containerLabels(s spec, owner string) map[string]string {
 	return labels
 }
 
-// create is the recipe. The container gets its name once it is known to be safe:
-// by that, and by having been started, it is told from what a create left that
-// was cut off.
+// create makes a container and its siblings. What there was of its name before is
+// no part of them. The container comes last: before it is whole its siblings are
+// nobody's, and removed at the next connect if that is never.
 func (e *Engine) create(ctx context.Context, s spec, volumes []volume) (c api.Container, err error) {
 	if err := e.settle(ctx, s.Name, e.tellLog(s.Name)); err != nil {
 		return c, err
@@ -113,30 +120,37 @@ func (e *Engine) create(ctx context.Context, s spec, volumes []volume) (c api.Co
 		return c, err
 	}
 	defer release()
-	var undo undoing
-	defer func() {
-		if err != nil && !errors.Is(context.Cause(ctx), errSilent) { // else it is done at the next connect
-			undo.run(ctx, e.log)
-		}
-	}()
-
-	id, err := e.makeContainer(ctx, s, volumes, &undo)
+	if err := e.removeLeftSiblings(ctx, s.Name); err != nil {
+		return c, err
+	}
+	siblings, release, err := e.reserveSiblings(ctx, s, s.Replicas-1)
 	if err != nil {
 		return c, err
 	}
+	defer release()
+	if err := e.makeAll(ctx, append(siblings, s), volumes); err != nil {
+		return c, aboutFamily(err, s.Name, "%s was not created", s.Name)
+	}
+	return e.afterChange(s.Name)
+}
+
+// makeWhole is the recipe. The container gets its name once it is known to be safe:
+// by that, and by having been started, it is told from what a create left that
+// was cut off.
+func (e *Engine) makeWhole(ctx context.Context, s spec, volumes []volume, undo *undoing) (id string, err error) {
+	if id, err = e.makeContainer(ctx, s, volumes, undo); err != nil {
+		return "", err
+	}
 	if err := e.checkUser(ctx, id, s); err != nil {
-		return c, err
+		return "", err
 	}
 	if err := e.giveName(ctx, id, s.Name); err != nil {
-		return c, err
+		return "", err
 	}
 	if *s.Start {
-		if err := e.start(ctx, id, s.Name); err != nil {
-			return c, err
-		}
+		return id, e.start(ctx, id, s.Name)
 	}
-	c, err = e.admit(ctx, id)
-	return c, e.wrapMutation(err, kindContainer, s.Name, "it is not known how %s is", s.Name)
+	return id, nil
 }
 
 // makeContainer makes the volumes, the network and the container, and sees that

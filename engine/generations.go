@@ -53,7 +53,9 @@ type generation struct {
 	id       string
 	until    int64 // when it was replaced, in Unix nanoseconds of the engine; 0 if it never was
 	running  bool
-	halfMade bool // created to be started, and never was
+	halfMade bool   // created to be started, and never was
+	of       string // whose sibling it is, if it is one
+	edition  string
 }
 
 // generations are the containers of a name, by what they are to it.
@@ -62,6 +64,14 @@ type generations map[role]generation
 func (g generations) has(r role) bool {
 	_, ok := g[r]
 	return ok
+}
+
+// ofSibling says whether they are those of a sibling.
+func (g generations) ofSibling() bool {
+	for _, one := range g {
+		return one.of != ""
+	}
+	return false
 }
 
 func (g generations) wasStarted(r role) bool { return g.has(r) && !g[r].halfMade }

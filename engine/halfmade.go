@@ -7,6 +7,7 @@ import (
 	"github.com/docker/docker/api/types/container"
 	"github.com/docker/docker/api/types/filters"
 	"github.com/docker/docker/api/types/network"
+	"go.uber.org/zap"
 )
 
 // neverStarted says that a container is not started, though its create was to
@@ -74,4 +75,52 @@ func (e *Engine) networksOfOurs(ctx context.Context) ([]network.Summary, error) 
 	return slices.DeleteFunc(found, func(n network.Summary) bool {
 		return !e.owns(n.Labels, kindNetwork) && !e.owns(n.Labels, kindShared)
 	}), err
+}
+
+// removeLeftSiblings removes the siblings of a container that is gone itself. The
+// caller has the lock of its name.
+func (e *Engine) removeLeftSiblings(ctx context.Context, of string) error {
+	for _, r := range slices.Backward(e.state.siblings(of)) {
+		if err := e.removeLeftSibling(ctx, r); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (e *Engine) removeLeftSibling(ctx context.Context, r *record) error {
+	unlock, err := e.claim(r.Name)
+	if err != nil {
+		return err
+	}
+	defer unlock()
+	e.log.Info("a replica is removed, since what it is a replica of is gone", zap.String("name", r.Name))
+	return e.remove(ctx, r, false)
+}
+
+// removeOrphanSiblings removes the siblings whose container is gone: a create was cut
+// off before it was there, or somebody removed it.
+func (e *Engine) removeOrphanSiblings(ctx context.Context) error {
+	for _, of := range e.state.families() {
+		if _, known := e.state.get(of); known {
+			continue
+		}
+		if err := e.removeUnlessLed(ctx, of); lost(err) {
+			return err
+		}
+	}
+	return nil
+}
+
+func (e *Engine) removeUnlessLed(ctx context.Context, of string) error {
+	unlock, ok := e.mutating.tryLock(kindContainer + " " + of)
+	if !ok {
+		return nil
+	}
+	defer unlock()
+	g, err := e.generationsOf(ctx, of)
+	if err != nil || len(g) > 0 {
+		return err
+	}
+	return e.removeLeftSiblings(ctx, of)
 }

@@ -55,6 +55,7 @@ func (e *Engine) Inspect(ctx context.Context, name string, full bool) (api.Inspe
 		ImageDetails:  image,
 		Engine:        document,
 		Previous:      previous,
+		Tasks:         e.familyTasks(r),
 	}, nil
 }
 

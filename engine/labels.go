@@ -26,6 +26,8 @@ const (
 	labelOwner   = "io.dockwire.owner"   // who created it: the id of a token, as a rule
 	labelNetwork = "io.dockwire.network" // the shared network of a container, if any
 	labelCreate  = "io.dockwire.create"  // what its create was asked, as JSON, but for the values of its environment
+	labelSibling = "io.dockwire.sibling" // whose sibling a container is, if it is one
+	labelEdition = "io.dockwire.edition" // which create or update made a container: its siblings have the same
 
 	labelReplicas = "io.dockwire.replicas" // of a service: how many it has when it is started
 	labelStopped  = "io.dockwire.stopped"  // of a service: when it was stopped, RFC 3339; none while it is to run

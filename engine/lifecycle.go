@@ -1,8 +1,10 @@
 package engine
 
 import (
+	"cmp"
 	"context"
 	"math"
+	"slices"
 	"time"
 
 	"github.com/containerd/errdefs"
@@ -12,10 +14,15 @@ import (
 	"github.com/dockwire/dockwire/client/api"
 )
 
-// Start starts the container called name. One that runs is left as it is.
+// Start starts the container called name and its siblings. Those that run are left
+// as they are.
 func (e *Engine) Start(ctx context.Context, name string) (api.Container, error) {
-	return e.changeState(ctx, name, func(ctx context.Context, r *record) error {
-		return e.start(ctx, r.ID, name)
+	return e.changeMembers(ctx, name, startTime, e.startAll)
+}
+
+func (e *Engine) startAll(ctx context.Context, members []*record) error {
+	return together(members, func(r *record) error {
+		return e.stateAfter(ctx, r, e.start(ctx, r.ID, r.Name))
 	})
 }
 
@@ -24,37 +31,75 @@ const (
 	longestStop = 10 * time.Minute
 )
 
-// Stop stops the container called name: its stop signal first, and after timeout
-// seconds (10 when nil) a kill. One that does not run is left as it is.
+// Stop stops the container called name and its siblings, all at once: the stop
+// signal first, and after timeout seconds (10 when nil) a kill. Those that do not run
+// are left as they are.
 func (e *Engine) Stop(ctx context.Context, name string, timeout *float64) (api.Container, error) {
-	return e.interrupt(ctx, name, timeout, func(ctx context.Context, r *record, options container.StopOptions) error {
-		return e.wrapMutation(e.cli.ContainerStop(ctx, r.ID, options), kindContainer, name, "%s could not be stopped", name)
+	grace, err := graceOf(timeout)
+	if err != nil {
+		return api.Container{}, err
+	}
+	return e.changeMembers(ctx, name, grace+e.cfg.Drain, func(ctx context.Context, members []*record) error {
+		return together(members, func(r *record) error { return e.stop(ctx, r, grace) })
 	})
+}
+
+// stop stops a container. Nobody is served by it any more before that, until it is
+// known how it is.
+func (e *Engine) stop(ctx context.Context, r *record, grace time.Duration) error {
+	defer e.cutOff(ctx, r)()
+	err := e.cli.ContainerStop(ctx, r.ID, stopOptions(grace))
+	return e.stateAfter(ctx, r, e.wrapMutation(err, kindContainer, r.Name, "%s could not be stopped", r.Name))
 }
 
 // Restart stops the container called name as Stop does, and starts it. One that
-// does not run is started.
+// does not run is started. Its siblings follow one after another, each once the one
+// before serves: if one does not come to that, those after it are left as they are.
 func (e *Engine) Restart(ctx context.Context, name string, timeout *float64) (api.Container, error) {
-	return e.interrupt(ctx, name, timeout, func(ctx context.Context, r *record, options container.StopOptions) error {
-		return e.startError(ctx, e.cli.ContainerRestart(ctx, r.ID, options), r.ID, name)
+	grace, err := graceOf(timeout)
+	if err != nil {
+		return api.Container{}, err
+	}
+	trial, err := e.trialTimeOf(ctx, name)
+	if err != nil {
+		return api.Container{}, err
+	}
+	return e.changeMembers(ctx, name, grace+e.cfg.Drain+trial, func(ctx context.Context, members []*record) error {
+		for _, r := range members {
+			err := e.restart(ctx, r, grace)
+			if err == nil && len(members) > 1 {
+				err = e.awaitServing(ctx, r)
+			}
+			if err != nil {
+				return err
+			}
+		}
+		return nil
 	})
 }
 
+func (e *Engine) restart(ctx context.Context, r *record, grace time.Duration) error {
+	defer e.cutOff(ctx, r)()
+	err := e.cli.ContainerRestart(ctx, r.ID, stopOptions(grace))
+	return e.stateAfter(ctx, r, e.startError(ctx, err, r.ID, r.Name))
+}
+
 // Remove removes the container called name, running or not, with the one that it
-// replaced, its network and its anonymous volumes. With volumes, its named volumes go too, but for
-// those that another container has. It answers the container as it last was,
-// with the state removed.
+// replaced, its network and its anonymous volumes, and its siblings before it. With
+// volumes, its named volumes go too, but for those that another container has. It
+// answers the container as it last was, with the state removed.
 func (e *Engine) Remove(ctx context.Context, name string, volumes bool) (api.Container, error) {
 	var last api.Container
-	err := e.change(ctx, name, e.cfg.Drain, func(ctx context.Context) error {
-		r, err := e.find(ctx, name)
-		if err != nil {
-			return err
-		}
-		defer e.cutOff(ctx, r)()
-		last = r.Container
+	err := e.changeFamily(ctx, name, e.cfg.Drain, func(ctx context.Context, members []*record) error {
+		defer e.cutOffAll(ctx, members)()
+		last = members[0].Container
 		last.State = api.StateRemoved
-		return e.remove(ctx, r, volumes)
+		for _, sibling := range slices.Backward(members[1:]) {
+			if err := e.remove(ctx, sibling, false); err != nil {
+				return err
+			}
+		}
+		return e.remove(ctx, members[0], volumes)
 	})
 	if err != nil {
 		return api.Container{}, err
@@ -101,47 +146,11 @@ func (e *Engine) removeContainer(ctx context.Context, id, name string) error {
 	return nil
 }
 
-// changeState does what do says to the container and answers how it is then.
-func (e *Engine) changeState(ctx context.Context, name string, do func(context.Context, *record) error) (c api.Container, err error) {
-	err = e.change(ctx, name, 0, func(ctx context.Context) error {
-		r, err := e.find(ctx, name)
-		if err == nil {
-			c, err = e.stateAfter(ctx, r, do)
-		}
-		return err
-	})
-	return c, err
-}
-
-// interrupt is changeState for what ends the container's process, which has
-// timeout seconds to end by itself. Nobody is served by it any more then, until
-// it is known how it is.
-func (e *Engine) interrupt(ctx context.Context, name string, timeout *float64, do func(context.Context, *record, container.StopOptions) error) (c api.Container, err error) {
-	grace, err := graceOf(timeout)
-	if err != nil {
-		return api.Container{}, err
-	}
-	err = e.change(ctx, name, grace+e.cfg.Drain, func(ctx context.Context) error {
-		r, err := e.find(ctx, name)
-		if err != nil {
-			return err
-		}
-		defer e.cutOff(ctx, r)()
-		c, err = e.stateAfter(ctx, r, func(ctx context.Context, r *record) error { return do(ctx, r, stopOptions(grace)) })
-		return err
-	})
-	return c, err
-}
-
-// stateAfter does what do says and gives how the container is then. When do
-// fails, what became of it is in the state all the same.
-func (e *Engine) stateAfter(ctx context.Context, r *record, do func(context.Context, *record) error) (api.Container, error) {
-	failed := do(ctx, r)
-	c, err := e.admit(ctx, r.ID)
-	if failed != nil {
-		return c, failed
-	}
-	return c, e.wrapMutation(err, kindContainer, r.Name, "it is not known how %s is", r.Name)
+// stateAfter has it known how a container is after a change of it, whether that
+// failed or not.
+func (e *Engine) stateAfter(ctx context.Context, r *record, failed error) error {
+	_, err := e.admit(ctx, r.ID)
+	return cmp.Or(failed, e.wrapMutation(err, kindContainer, r.Name, "it is not known how %s is", r.Name))
 }
 
 func graceOf(timeout *float64) (time.Duration, error) {
@@ -158,21 +167,4 @@ func graceOf(timeout *float64) (time.Duration, error) {
 func stopOptions(grace time.Duration) container.StopOptions {
 	seconds := int(math.Ceil(grace.Seconds()))
 	return container.StopOptions{Timeout: &seconds}
-}
-
-// Scale stops the container called name when replicas is 0, and starts it when
-// that is 1. More are for a Swarm.
-func (e *Engine) Scale(ctx context.Context, name string, replicas int) (api.Container, error) {
-	switch replicas {
-	case 0:
-		return e.Stop(ctx, name, nil)
-	case 1:
-		return e.Start(ctx, name)
-	}
-	return api.Container{}, oneReplica(replicas)
-}
-
-// oneReplica says that an engine runs one of each container.
-func oneReplica(replicas int) error {
-	return invalid("replicas", "replicas %d is not allowed: on a single engine a container is one; give others the same domain, or use a swarm", replicas)
 }

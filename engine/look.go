@@ -40,7 +40,7 @@ func (e *Engine) observe(ctx context.Context, id string) (*record, json.RawMessa
 // nobody sees it.
 func (e *Engine) hidden(r *record) bool {
 	known, ok := e.state.get(r.Name)
-	return r.halfMade || e.hosts.taken(r.host) && !(ok && known.ID == r.ID)
+	return r.halfMade || e.hosts.taken(e.hostOf(r.Name)) && !(ok && known.ID == r.ID)
 }
 
 // admit is look after a change of ours: what the container is by now is in the

@@ -39,6 +39,9 @@ type spec struct {
 	runtime string // "" for the engine's default
 	mounts  []mount.Mount
 
+	of      string // whose sibling it is; "" for one that is nobody's
+	edition string // which create or update it is of
+
 	replaces bool // it is to replace the container that has the name, and goes into its network
 }
 

@@ -1,6 +1,7 @@
 package engine
 
 import (
+	"cmp"
 	"net/netip"
 	"net/url"
 	"strconv"
@@ -71,21 +72,24 @@ func (e *Engine) sketchOf(c container.Summary) *record {
 
 // labelledRecord gives what a container's labels and its status tell.
 func (e *Engine) labelledRecord(labels map[string]string, status string) *record {
-	name := labels[labelName]
+	name, of := labels[labelName], siblingOf(labels)
+	lead := cmp.Or(of, name)
 	port, _ := strconv.Atoi(labels[labelPort])
 	r := &record{
-		host:     e.hostOf(name),
+		host:     e.hostOf(lead),
 		owner:    labels[labelOwner],
 		network:  labels[labelNetwork],
+		edition:  labels[labelEdition],
 		around:   new(surroundings),
 		halfMade: neverStarted(status, labels),
 		Container: api.Container{
-			Name:   name,
-			Image:  labels[labelImage],
-			State:  stateOf(status),
-			Domain: e.domainOf(name, labels[labelDomain]),
-			Port:   port,
-			Commit: labels[labelCommit],
+			Name:      name,
+			Image:     labels[labelImage],
+			State:     stateOf(status),
+			Domain:    e.domainOf(lead, labels[labelDomain]),
+			Port:      port,
+			Commit:    labels[labelCommit],
+			ReplicaOf: of,
 		},
 	}
 	if port != 0 {

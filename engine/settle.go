@@ -14,7 +14,7 @@ import (
 func (e *Engine) addGeneration(g generations, c container.Summary) {
 	if r, until, ok := e.listedRole(c); ok {
 		running := c.State == api.StateRunning || c.State == api.StateRestarting || c.State == api.StatePaused
-		g[r] = generation{c.ID, until, running, neverStarted(c.State, c.Labels)}
+		g[r] = generation{c.ID, until, running, neverStarted(c.State, c.Labels), siblingOf(c.Labels), c.Labels[labelEdition]}
 	}
 }
 
@@ -33,7 +33,8 @@ func (e *Engine) generationsOf(ctx context.Context, name string) (generations, e
 
 // settleAll brings to rest what creates, updates, rollbacks and removes left that
 // were cut off, because the daemon was killed or the engine went away. Names that
-// somebody is at are left to them. What is found is what the engine lists of us.
+// somebody is at are left to them. Siblings come after what they are siblings of, as
+// it is by then. What is found is what the engine lists of us.
 func (e *Engine) settleAll(ctx context.Context, found []container.Summary) error {
 	byName := map[string]generations{}
 	for _, c := range found {
@@ -43,8 +44,18 @@ func (e *Engine) settleAll(ctx context.Context, found []container.Summary) error
 		}
 		e.addGeneration(byName[name], c)
 	}
+	if err := e.settleThose(ctx, byName, func(g generations) bool { return !g.ofSibling() }); err != nil {
+		return err
+	}
+	if err := e.removeOrphanSiblings(ctx); err != nil {
+		return err
+	}
+	return e.settleThose(ctx, byName, generations.ofSibling)
+}
+
+func (e *Engine) settleThose(ctx context.Context, byName map[string]generations, wanted func(generations) bool) error {
 	for name, g := range byName {
-		if len(g.plan()) == 0 {
+		if !wanted(g) || len(g.plan()) == 0 {
 			continue
 		}
 		if err := e.settleUnlessBusy(ctx, name); lost(err) {
@@ -67,6 +78,9 @@ func (e *Engine) settleUnlessBusy(ctx context.Context, name string) error {
 // lock. Whatever it is cut off by, the next settle goes on.
 func (e *Engine) settle(ctx context.Context, name string, tell func(string)) error {
 	g, err := e.generationsOf(ctx, name)
+	if err == nil && g.has(current) && g.has(candidate) && g.ofSibling() {
+		g, err = e.followLead(ctx, name, g)
+	}
 	if err != nil {
 		return err
 	}

@@ -74,6 +74,19 @@ func (e *Engine) inspectImage(ctx context.Context, ref string) (image.InspectRes
 	})
 }
 
+// sourceOf finds the image that a container was made from, whatever has its name by
+// now.
+func (e *Engine) sourceOf(ctx context.Context, r *record) (facts, error) {
+	found, err := e.inspectImage(ctx, r.imageID)
+	if err != nil {
+		return facts{}, e.wrap(err, kindImage, r.Image, "the image of %s cannot be read", r.Name)
+	}
+	if !e.owns(found.Config.Labels, kindImage) {
+		return factsOf(found, nil), nil
+	}
+	return factsOf(found, found.Config.Labels), nil
+}
+
 func factsOf(found image.InspectResponse, labels map[string]string) facts {
 	f := facts{id: found.ID, user: found.Config.User, healthcheck: found.Config.Healthcheck, labels: labels}
 	for exposed := range found.Config.ExposedPorts {

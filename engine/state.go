@@ -17,10 +17,11 @@ import (
 // record is one container as the engine last said it is.
 type record struct {
 	api.Container
-	host     string         // NAME.BASE, whatever the custom domain
+	host     string         // NAME.BASE, whatever the custom domain; of a sibling that of the container whose sibling it is
 	owner    string         // who created it
 	imageID  string         // the image it was made from
 	network  string         // the shared network it is in; "" when it has one of its own
+	edition  string         // which create or update made it; its siblings have the same
 	halfMade bool           // created to be started, and never was
 	addr     netip.AddrPort // where it is reached from this host; invalid when it is not
 	cores    float64        // its CPU limit, 0 for none
@@ -41,6 +42,7 @@ type state struct {
 	mu      sync.RWMutex
 	byName  map[string]*record            // records are replaced, never changed
 	byHost  map[string]map[string]*record // those of byName that serve HTTP
+	family  map[string]map[string]*record // those of byName that are siblings, by whose they are
 	kept    map[string]*record            // by name, the containers that those of byName replaced
 	doubted map[string]bool               // ids of those that have to be looked at before they are told of
 	gone    []*record                     // the last of those that were removed, oldest first
@@ -58,7 +60,7 @@ const maxGone = 1000
 
 func newState() *state {
 	return &state{
-		byName: map[string]*record{}, byHost: map[string]map[string]*record{}, kept: map[string]*record{}, doubted: map[string]bool{},
+		byName: map[string]*record{}, byHost: map[string]map[string]*record{}, family: map[string]map[string]*record{}, kept: map[string]*record{}, doubted: map[string]bool{},
 		changed: make(chan struct{}), route: func(*record) {},
 	}
 }
@@ -152,10 +154,17 @@ func (s *state) put(r *record) {
 	if old != nil && old.ID == r.ID && old.imageID == r.imageID {
 		r.around = old.around
 	}
+	r.Replicas, r.Serving = s.replicas(r)
 	if old != nil && old.version > 0 && old.Container == r.Container {
 		r.version, r.json = old.version, old.json
 		return
 	}
+	s.publish(r)
+	s.recount(r.ReplicaOf)
+}
+
+// publish makes r what is told of its container from now on.
+func (s *state) publish(r *record) {
 	s.advance()
 	r.version = s.version
 	r.json, _ = json.Marshal(r.Container) // cannot fail
@@ -168,10 +177,12 @@ func (s *state) place(r *record) (old *record) {
 	old = s.byName[r.Name]
 	if old != nil {
 		s.forgetHosts(old)
+		s.part(old)
 	}
 	s.byName[r.Name] = r
 	s.route(r)
 	s.rememberHosts(r)
+	s.join(r)
 	if old != nil && old.ID != r.ID {
 		s.replace(old)
 		s.broadcast()
@@ -219,7 +230,9 @@ func (s *state) drop(name, id string) {
 	delete(s.byName, name)
 	delete(s.doubted, id)
 	s.forgetHosts(old)
+	s.part(old)
 	s.bury(old)
+	s.recount(old.ReplicaOf)
 	s.broadcast()
 }
 

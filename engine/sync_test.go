@@ -111,9 +111,9 @@ func TestAChangeThatLosesItsConnectionHasAnUnknownOutcome(t *testing.T) {
 	proxy := enginetest.NewProxy(t)
 	f := setUp(t, func(cfg *Config) { cfg.Host = proxy.Socket() })
 	c := f.create(api.CreateParams{Image: f.build("game"), Name: f.name("web")})
-	_, err := f.changeState(t.Context(), c.Name, func(ctx context.Context, r *record) error {
+	_, err := f.changeMembers(t.Context(), c.Name, 0, func(ctx context.Context, members []*record) error {
 		proxy.CutRequests()
-		return f.wrapMutation(f.cli.ContainerStop(ctx, r.ID, container.StopOptions{}), kindContainer, r.Name, "%s could not be stopped", r.Name)
+		return f.wrapMutation(f.cli.ContainerStop(ctx, members[0].ID, container.StopOptions{}), kindContainer, c.Name, "%s could not be stopped", c.Name)
 	})
 	if known := wantClass(t, err, Unavailable, c.Name); known.Data.Outcome != api.OutcomeUnknown {
 		t.Errorf("the outcome is %q", known.Data.Outcome)
@@ -156,12 +156,12 @@ func TestWhoWaitsForTheEngineLearnsThatItFellSilent(t *testing.T) {
 		t.Fatalf("the first update is %+v (%v)", update, err)
 	}
 	queued := make(chan error, 1)
-	_, err := f.changeState(t.Context(), c.Name, func(ctx context.Context, r *record) error {
+	_, err := f.changeMembers(t.Context(), c.Name, 0, func(ctx context.Context, members []*record) error {
 		go func() { _, err := f.Stop(t.Context(), c.Name, nil); queued <- err }()
 		f.mutating.awaitQueue(t, kindContainer+" "+c.Name)
 		proxy.Silence()
-		_, err := f.cli.ContainerInspect(ctx, r.ID)
-		return f.wrapMutation(err, kindContainer, r.Name, "%s could not be changed", r.Name)
+		_, err := f.cli.ContainerInspect(ctx, members[0].ID)
+		return f.wrapMutation(err, kindContainer, c.Name, "%s could not be changed", c.Name)
 	})
 	if known := wantClass(t, err, Unavailable, "does not answer any more"); known.Data.Outcome != api.OutcomeUnknown {
 		t.Errorf("the outcome is %q", known.Data.Outcome)

@@ -41,8 +41,9 @@ func (e *Engine) trialTime(check *container.HealthConfig) time.Duration {
 // try waits until a container that was started serves: until it is healthy, if
 // its image has a HEALTHCHECK, else until it accepts a connection on its port, or
 // has run for a while if it has none. Its error is StartFailed, with the last
-// lines of its log, when it does not.
-func (e *Engine) try(ctx context.Context, id, name string, tell func(string)) error {
+// lines of its log, when it does not; its sentence has the format of failure, about
+// the name and what happened.
+func (e *Engine) try(ctx context.Context, id, name, failure string, tell func(string)) error {
 	began, said := time.Now(), ""
 	for {
 		c, err := e.cli.ContainerInspect(ctx, id)
@@ -54,9 +55,10 @@ func (e *Engine) try(ctx context.Context, id, name string, tell func(string)) er
 		case v.serves:
 			return nil
 		case v.failed != "":
-			return e.trialError(ctx, c, name, v.failed)
+			return e.trialError(ctx, c, name, fmt.Sprintf(failure, name, v.failed))
 		case time.Since(began) > e.trialTime(c.Config.Healthcheck):
-			return e.trialError(ctx, c, name, fmt.Sprintf("was still %s after %v", v.waits, time.Since(began).Round(time.Second)))
+			late := fmt.Sprintf("was still %s after %v", v.waits, time.Since(began).Round(time.Second))
+			return e.trialError(ctx, c, name, fmt.Sprintf(failure, name, late))
 		case v.waits != said:
 			said = v.waits
 			tell("The new container is " + said)
@@ -66,6 +68,22 @@ func (e *Engine) try(ctx context.Context, id, name string, tell func(string)) er
 			return ctx.Err()
 		}
 	}
+}
+
+// awaitServing waits until a container that was started again serves.
+func (e *Engine) awaitServing(ctx context.Context, r *record) error {
+	return e.try(ctx, r.ID, r.Name, "%s was restarted and %s: see its last lines; the replicas after it were left as they are", func(string) {})
+}
+
+// trialTimeOf is trialTime for each of the container called name and its siblings;
+// nothing if it has none.
+func (e *Engine) trialTimeOf(ctx context.Context, name string) (time.Duration, error) {
+	r, err := e.find(ctx, name)
+	if err != nil || len(e.state.siblings(name)) == 0 {
+		return 0, err
+	}
+	image, err := e.sourceOf(ctx, r)
+	return e.trialTime(image.healthcheck) + workerTrial, err
 }
 
 // verdict is what a look at a container says: that it serves, or has failed, or
@@ -100,10 +118,10 @@ func accepts(ctx context.Context, r Route) bool {
 	return !r.Published || StaysOpen(conn)
 }
 
-func (e *Engine) trialError(ctx context.Context, c container.InspectResponse, name, why string) error {
+func (e *Engine) trialError(ctx context.Context, c container.InspectResponse, name, reason string) error {
 	failed := &Error{
 		Class:  StartFailed,
-		Reason: fmt.Sprintf("%s is as it was, because the container that was to replace it %s: see its last lines", name, why),
+		Reason: reason,
 		Data:   api.ErrorData{Kind: kindContainer, Name: name},
 	}
 	if !c.State.Running {

@@ -15,14 +15,16 @@ import (
 // else of the newest build of its own, with the environment that p gives, else
 // its own, and all else as its create was asked. The new one is started beside
 // it. Once it serves, it gets the name, and what comes from then on; the old one
-// finishes what it answers, and is stopped and kept for Rollback.
+// finishes what it answers, and is stopped and kept for Rollback. Siblings are
+// replaced likewise: new ones are started one after another, each once the one before
+// serves, and take over when all do.
 //
-// A new one that does not come to serve is removed, and nothing else has
+// If a new one does not come to serve all new ones are removed, and nothing else has
 // changed; the error is StartFailed then. An update that is cut off is undone at
 // the next connect, or finished if the new one was about to get the name. tell
 // is told how it goes, sentence by sentence, before Update returns.
 func (e *Engine) Update(ctx context.Context, name string, p api.UpdateParams, tell func(string)) (api.Container, error) {
-	old, err := e.find(ctx, name)
+	old, err := e.findLead(ctx, name, "update")
 	if err != nil {
 		return api.Container{}, err
 	}
@@ -30,16 +32,16 @@ func (e *Engine) Update(ctx context.Context, name string, p api.UpdateParams, te
 	if err != nil {
 		return api.Container{}, err
 	}
-	return e.exchange(ctx, old, s.image.healthcheck, tell, func(ctx context.Context) (string, error) {
-		return e.makeCandidate(ctx, s, volumes, tell)
+	return e.exchange(ctx, old, s.image.healthcheck, tell, func(ctx context.Context, r *record, tell func(string)) (string, error) {
+		return e.makeCandidate(ctx, e.replacing(s, r), volumes, tell)
 	})
 }
 
 // Rollback puts the container back that the last update of name replaced, in the
 // way of an update. The one that it replaces is kept: another Rollback goes
-// forward again.
+// forward again. Siblings are replaced by new ones of what the previous one was.
 func (e *Engine) Rollback(ctx context.Context, name string, tell func(string)) (api.Container, error) {
-	old, err := e.find(ctx, name)
+	old, err := e.findLead(ctx, name, "roll back")
 	if err != nil {
 		return api.Container{}, err
 	}
@@ -56,7 +58,10 @@ func (e *Engine) Rollback(ctx context.Context, name string, tell func(string)) (
 	if err != nil {
 		return api.Container{}, e.wrap(err, kindPrevious, name, "the previous container of %s cannot be inspected", name)
 	}
-	return e.exchange(ctx, old, c.Config.Healthcheck, tell, func(ctx context.Context) (string, error) {
+	return e.exchange(ctx, old, c.Config.Healthcheck, tell, func(ctx context.Context, r *record, tell func(string)) (string, error) {
+		if r.ReplicaOf != "" {
+			return e.makeLike(ctx, kept, r, tell)
+		}
 		tell("Starting the previous container again, of the image " + describeImage(kept.Image, kept.Commit))
 		return kept.ID, e.restore(ctx, kept)
 	})
@@ -91,37 +96,34 @@ func (e *Engine) updated(ctx context.Context, old *record, p api.UpdateParams) (
 	}
 	next, known := askedOf(c)
 	if !known {
-		return spec{}, nil, conflict(kindContainer, old.Name, "", "%s was created by a dockwire that did not keep how: remove and create it once more, then it can be updated", old.Name)
+		return spec{}, nil, unknownCreate(old.Name)
 	}
 	next.Image, next.Start = cmp.Or(p.Image, newestImage(old)), nil
 	if p.Environment != nil {
 		next.Environment = p.Environment
 	}
-	s, volumes, err := e.specOf(ctx, next, c.Config.Labels[labelOwner])
-	s.replaces, s.Restart = true, "no" // until it has the name
-	return s, volumes, err
+	return e.specOf(ctx, next, c.Config.Labels[labelOwner])
 }
 
-// exchange has next start a container, and gives it old's name once it serves.
-// What is undone, or finished, when that fails is what a connect would undo or
-// finish.
-func (e *Engine) exchange(ctx context.Context, old *record, check *container.HealthConfig, tell func(string), next func(context.Context) (string, error)) (c api.Container, err error) {
+func unknownCreate(name string) error {
+	return conflict(kindContainer, name, "", "%s was created by a dockwire that did not keep how: remove and create it once more, then it can be changed", name)
+}
+
+// exchange has next start a container for old and each of its siblings, and gives
+// them the names once all of them serve. What is undone, or finished, when that fails
+// is what a connect would undo or finish.
+func (e *Engine) exchange(ctx context.Context, old *record, check *container.HealthConfig, tell func(string), next starter) (api.Container, error) {
 	longer := e.trialTime(check) + workerTrial + e.cfg.Drain + defaultStop
-	err = e.change(ctx, old.Name, longer, func(ctx context.Context) error {
+	return e.changeMembers(ctx, old.Name, longer, func(ctx context.Context, members []*record) error {
 		if err := e.isStill(ctx, old); err != nil {
 			return err
 		}
-		id, err := next(ctx)
+		ids, err := e.startAnew(ctx, members, next, tell)
 		if err == nil {
-			err = e.try(ctx, id, old.Name, tell)
+			err = e.succeed(ctx, old.Name, old.ID, ids[0])
 		}
-		if err == nil {
-			err = e.succeed(ctx, old, id)
-		}
-		c, err = e.conclude(ctx, old.Name, id, tell, err)
-		return err
+		return e.concludeAll(ctx, members, ids, tell, err)
 	})
-	return c, err
 }
 
 // isStill sees that a container is as it was looked at, now that its name is
@@ -165,21 +167,21 @@ func (e *Engine) restore(ctx context.Context, kept *record) error {
 // succeed makes the container that has the name the previous one: from here on
 // the exchange is finished by settle, whoever calls it. The one that was the
 // previous is there until then.
-func (e *Engine) succeed(ctx context.Context, old *record, id string) error {
-	g, err := e.generationsOf(ctx, old.Name)
+func (e *Engine) succeed(ctx context.Context, name, old, id string) error {
+	g, err := e.generationsOf(ctx, name)
 	if err != nil {
 		return err
 	}
-	until, err := e.beganAt(ctx, id, old.Name)
+	until, err := e.beganAt(ctx, id, name)
 	if err != nil {
 		return err
 	}
 	if before, ok := g[previous]; ok {
-		if err := e.rename(ctx, before.id, old.Name, older, before.until); err != nil {
+		if err := e.rename(ctx, before.id, name, older, before.until); err != nil {
 			return err
 		}
 	}
-	return e.rename(ctx, old.ID, old.Name, previous, until)
+	return e.rename(ctx, old, name, previous, until)
 }
 
 // beganAt gives a time, by the engine's clock, that all the lines come after
@@ -196,9 +198,9 @@ func (e *Engine) beganAt(ctx context.Context, id, name string) (int64, error) {
 	return finished.Add(started.Sub(finished.Time) / 2).UnixNano(), nil
 }
 
-// conclude brings the name to rest, and gives how it is then. That the container
-// with this id has the name is a success, whatever else there is to do.
-func (e *Engine) conclude(ctx context.Context, name, id string, tell func(string), failed error) (api.Container, error) {
+// conclude brings the name to rest. That the container with this id has the name is
+// a success, whatever else there is to do.
+func (e *Engine) conclude(ctx context.Context, name, id string, tell func(string), failed error) error {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), undoTimeout+e.cfg.Drain)
 	defer cancel()
 	unsettled := e.settle(ctx, name, tell)
@@ -208,9 +210,9 @@ func (e *Engine) conclude(ctx context.Context, name, id string, tell func(string
 		e.log.Warn("an update is done, and left something to do", zap.String("name", name), zap.Error(unsettled))
 		fallthrough
 	case known && r.ID == id:
-		return r.Container, nil
+		return nil
 	}
-	return api.Container{}, cmp.Or(failed, unsettled)
+	return cmp.Or(failed, unsettled)
 }
 
 func describeImage(image, commit string) string {

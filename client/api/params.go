@@ -52,7 +52,7 @@ type CreateParams struct {
 	Profile     string            `json:"profile,omitempty" jsonschema:"default or strict" default:"default"`
 	Init        *bool             `json:"init,omitempty" jsonschema:"run an init as process 1; false for an image that brings its own" default:"true"`
 	Start       *bool             `json:"start,omitempty" jsonschema:"start the container at once" default:"true"`
-	Replicas    int               `json:"replicas,omitempty" jsonschema:"how many of it run, on a swarm" default:"1"`
+	Replicas    int               `json:"replicas,omitempty" jsonschema:"how many of it run: on a single engine it and its siblings NAME-2, NAME-3 and so on, up to 100" default:"1"`
 }
 
 // UpdateParams are the parameters of NAME/update.
@@ -94,7 +94,7 @@ type StopParams struct {
 
 // ScaleParams are the parameters of NAME/scale.
 type ScaleParams struct {
-	Replicas int `json:"replicas" jsonschema:"how many are to run; 0 stops it"`
+	Replicas int `json:"replicas" jsonschema:"how many are to run, itself included; 0 stops it"`
 }
 
 // TopParams are the parameters of NAME/top.

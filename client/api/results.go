@@ -39,10 +39,13 @@ type Container struct {
 	Port      int    `json:"port"` // 0: serves none
 	Commit    string `json:"commit"`
 
-	// On a swarm a container is several, its replicas. Elsewhere these are 0.
-	Replicas int `json:"replicas,omitempty"` // that are to run
-	Serving  int `json:"serving,omitempty"`  // that run
-	Orphans  int `json:"orphans,omitempty"`  // that were replaced and may run on, on nodes that are down
+	// A container may be several, its replicas. On a single engine these are it and
+	// its siblings, NAME-2, NAME-3 and so on, which are in the list themselves; all
+	// is 0 there of a container that has none.
+	Replicas  int    `json:"replicas,omitempty"`  // that there are; on a swarm: that are to run
+	Serving   int    `json:"serving,omitempty"`   // that run
+	Orphans   int    `json:"orphans,omitempty"`   // on a swarm: that were replaced and may run on, on nodes that are down
+	ReplicaOf string `json:"replicaOf,omitempty"` // of a sibling: whose it is
 }
 
 // Running says whether a process of the container runs.
@@ -61,7 +64,7 @@ type Inspect struct {
 	ImageDetails  Image           `json:"imageDetails"`
 	Previous      *Previous       `json:"previous,omitempty"` // what rollback goes back to
 	Pool          []PoolMember    `json:"pool,omitempty"`     // all that serve its domain, itself included
-	Tasks         []Task          `json:"tasks,omitempty"`    // its replicas, on a swarm: those there are, and the last ones that ended
+	Tasks         []Task          `json:"tasks,omitempty"`    // its replicas, if it is to be several; on a swarm the last ones that ended too
 	Nodes         []Node          `json:"nodes,omitempty"`    // of the swarm, that have or had one
 	Engine        json.RawMessage `json:"engine,omitempty"`   // the engine's own document, for the admin scope
 }
@@ -75,15 +78,16 @@ type Previous struct {
 	Finished Time   `json:"finished"`
 }
 
-// Task is one run of a replica on a node of a swarm.
+// Task is one run of a replica, on a swarm on a node of it.
 type Task struct {
 	ID       string `json:"id"`
-	Replica  int    `json:"replica"` // from 1
-	Node     string `json:"node"`    // its name; "" before one was chosen
-	Address  string `json:"address"` // HOST:PORT on the node; "" while nothing is served there
-	State    string `json:"state"`   // as the swarm calls it
-	Wanted   string `json:"wanted"`  // the state that it is to have
-	Since    Time   `json:"since"`   // when it came into its state
+	Name     string `json:"name,omitempty"` // on a single engine: the name that the replica has as a container
+	Replica  int    `json:"replica"`        // from 1
+	Node     string `json:"node"`           // its name; "" before one was chosen, and on a single engine
+	Address  string `json:"address"`        // HOST:PORT where it is reached; "" while nothing is served there
+	State    string `json:"state"`          // as the swarm, or the engine, calls it
+	Wanted   string `json:"wanted"`         // the state that it is to have
+	Since    Time   `json:"since"`          // when it came into its state
 	ExitCode int    `json:"exitCode"`
 	Error    string `json:"error,omitempty"`
 	Commit   string `json:"commit"`

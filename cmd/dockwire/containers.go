@@ -119,7 +119,7 @@ func (a *app) restart() *cobra.Command {
 func (a *app) scale() *cobra.Command {
 	return &cobra.Command{
 		Use:     "scale NAME REPLICAS",
-		Short:   "Change how many replicas of a container run, on a swarm",
+		Short:   "Change how many replicas of a container run",
 		Example: "  dockwire scale prodbackend 6",
 		Args:    cobra.ExactArgs(2),
 		RunE: func(cmd *cobra.Command, args []string) error {

@@ -40,7 +40,7 @@ too. IMAGE is the name of an image that was built; IMAGE:COMMIT is one build of 
 	flags.StringVar(&p.Restart, "restart", "", "no, on-failure or unless-stopped (the default)")
 	flags.StringArrayVarP(&p.Volumes, "volume", "v", nil, "a named volume, `NAME:/PATH` (repeatable)")
 	flags.StringVar(&p.Profile, "profile", "", "default or strict")
-	flags.IntVar(&p.Replicas, "replicas", 0, "how many of it run, on a swarm (default 1)")
+	flags.IntVar(&p.Replicas, "replicas", 0, "how many of it run (default 1)")
 	flags.BoolVar(&initProcess, "init", true, "run an init as process 1; --init=false for an image that brings its own")
 	flags.BoolVar(&start, "start", true, "start it at once; --start=false only creates it")
 	return cmd

@@ -125,18 +125,21 @@ func pool(list []api.PoolMember) [][2]string {
 	return fields
 }
 
-// replicas says where each replica runs, or what became of it.
+// replicas says how each replica is, and on a swarm where.
 func replicas(tasks []api.Task) [][2]string {
 	var fields [][2]string
 	for _, t := range tasks {
-		state := t.State + " on " + orDash(t.Node)
+		state := t.State
+		if t.Name == "" {
+			state += " on " + orDash(t.Node)
+		}
 		if t.Orphan {
 			state += ", orphaned"
 		}
 		if t.Error != "" {
 			state += ": " + t.Error
 		}
-		fields = append(fields, [2]string{strconv.Itoa(t.Replica), state})
+		fields = append(fields, [2]string{cmp.Or(t.Name, strconv.Itoa(t.Replica)), state})
 	}
 	return fields
 }

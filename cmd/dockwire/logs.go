@@ -20,6 +20,8 @@ func (a *app) logs() *cobra.Command {
 		Short: "Show what a container has written",
 		Long: `Show what a container has written: its standard output on ours, its standard
 error on ours. With -f go on until it is removed, through stops and starts.
+On a single engine the replicas of a container are containers of their own:
+NAME-2 has another log than NAME, and dockwire ls shows which there are.
 With --json and without -f it is one document: the newest lines that fit into an
 answer of the daemon, which says if there are more.`,
 		Example:           "  dockwire logs -f prodbackend\n  dockwire logs prodbackend --since 10m --grep 'panic|fatal' -t",

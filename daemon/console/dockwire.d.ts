@@ -258,6 +258,8 @@ export interface Container {
   replicas?: number;
   serving?: number;
   orphans?: number;
+  /** Of a replica on a single engine: the container that it is one of. */
+  replicaOf?: string;
 }
 
 export interface Inspect extends Container {
@@ -288,6 +290,7 @@ export interface Inspect extends Container {
   pool?: { name: string; replica?: number; state: "serving" | "starting" | "draining" | "out"; reason?: string }[] | null;
   tasks?: {
     id: string;
+    name?: string;
     replica: number;
     node: string;
     address: string;
