@@ -99,7 +99,7 @@ func (t *traits[P]) decode(d *Daemon, c *call) (*P, error) {
 		return nil, err
 	}
 	if t.claims != nil {
-		if err := c.cover(t.claims(c.name, p)...); err != nil {
+		if err := d.cover(c, t.claims(c.name, p)...); err != nil {
 			return nil, err
 		}
 	}
@@ -173,16 +173,15 @@ func ofLive[P, R any](run func(ctx context.Context, d *Daemon, c *call, p *P) (R
 // mustExist looks for the call's container in the live state. Before the state
 // is known it waits for it, for a moment.
 func (d *Daemon) mustExist(ctx context.Context, c *call) error {
-	if _, known := d.engine.Container(c.name); known {
-		return nil
-	}
-	if !d.engine.Up() {
+	_, known := d.engine.Container(c.name)
+	if !known && !d.engine.Up() {
 		if _, err := d.engine.Containers(ctx); err != nil {
 			return err
 		}
-		if _, known := d.engine.Container(c.name); known {
-			return nil
-		}
+		_, known = d.engine.Container(c.name)
+	}
+	if known {
+		return d.cover(c, containerClaim(c.name)) // whose sibling it is was not known before
 	}
 	return methodNotFound("there is no container %q, so it has no methods; list shows those there are", c.name)
 }

@@ -103,7 +103,8 @@ const (
 func onContainer[P any](name string, _ *P) []claim { return []claim{containerClaim(name)} }
 
 func createClaims(_ string, p *api.CreateParams) []claim {
-	claims := []claim{containerClaim(p.Name), imageClaim(p.Image, classUse)}
+	// A name is its creator's by itself, whosever sibling has it at the moment.
+	claims := []claim{containerClaim(p.Name), imageClaim(p.Image, classUse), {"name", p.Name, classFree}}
 	if p.Network != "" {
 		claims = append(claims, claim{"network", p.Network, classFree})
 	}
@@ -131,6 +132,9 @@ func prepareCreate(ctx context.Context, d *Daemon, c *call, p *api.CreateParams)
 }
 
 func remove(ctx context.Context, d *Daemon, c *call, p *api.RemoveParams) (api.Container, error) {
+	if err := d.coverLive(ctx, c, p); err != nil {
+		return api.Container{}, err
+	}
 	if err := d.coverVolumes(ctx, c, p); err != nil {
 		return api.Container{}, err
 	}
@@ -139,7 +143,7 @@ func remove(ctx context.Context, d *Daemon, c *call, p *api.RemoveParams) (api.C
 
 func images(ctx context.Context, d *Daemon, c *call, _ *api.NoParams) ([]api.Image, error) {
 	all, err := d.engine.Images(ctx)
-	return c.seenImages(all), err
+	return d.seenImages(c.caller, all), err
 }
 
 func removeImage(ctx context.Context, d *Daemon, _ *call, p *api.RemoveImageParams) (api.Image, error) {
@@ -153,7 +157,7 @@ func list(ctx context.Context, d *Daemon, c *call, p *api.ListParams) (json.RawM
 	case c.caller.Names.All():
 		return d.engine.List(ctx, nil)
 	}
-	return d.engine.List(ctx, c.caller.Sees)
+	return d.engine.List(ctx, d.sees(c.caller))
 }
 
 func diff(ctx context.Context, d *Daemon, c *call, p *api.DiffParams) ([]api.Change, error) {
@@ -162,7 +166,7 @@ func diff(ctx context.Context, d *Daemon, c *call, p *api.DiffParams) ([]api.Cha
 
 func image(ctx context.Context, d *Daemon, c *call, _ *api.NoParams) (api.Image, error) {
 	found, err := d.engine.Image(ctx, c.name)
-	return c.seenImage(found), err
+	return d.seenImage(c.caller, found), err
 }
 
 func inspect(ctx context.Context, d *Daemon, c *call, _ *api.NoParams) (api.Inspect, error) {
@@ -172,8 +176,8 @@ func inspect(ctx context.Context, d *Daemon, c *call, _ *api.NoParams) (api.Insp
 			doc.Configuration.Environment[key] = nil
 		}
 	}
-	doc.ImageDetails = c.seenImage(doc.ImageDetails)
-	doc.Pool = seen(c.caller, d.ingress.Pool(doc.Domain), func(m api.PoolMember) string { return m.Name })
+	doc.ImageDetails = d.seenImage(c.caller, doc.ImageDetails)
+	doc.Pool = seen(c.caller, d.ingress.Pool(doc.Domain), func(m api.PoolMember) string { return d.lead(m.Name) })
 	return doc, err
 }
 

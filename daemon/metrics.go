@@ -40,7 +40,7 @@ func (d *Daemon) writeMetrics(w io.Writer, caller access.Caller) {
 
 	containers := states(api.StateCreated, api.StateRunning, api.StateRestarting, api.StatePaused, api.StateExited, api.StateDead)
 	all, _, _ := d.engine.Changes(0) // as they were last known: this does not wait for the engine
-	for _, container := range seen(caller, all, func(c api.Container) string { return c.Name }) {
+	for _, container := range seenContainers(caller, all) {
 		containers[container.State]++
 	}
 	gauges(w, "dockwire_containers", "Containers by state.", containers)
@@ -50,7 +50,7 @@ func (d *Daemon) writeMetrics(w io.Writer, caller access.Caller) {
 		up = 1
 	}
 	gauge(w, "dockwire_engine_up", "1 while the engine answers.", up)
-	d.ingress.WriteMetrics(w, caller.Sees)
+	d.ingress.WriteMetrics(w, d.sees(caller))
 }
 
 // states counts none of each.

@@ -1,6 +1,7 @@
 package daemon
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -13,16 +14,48 @@ import (
 
 // What a caller whose token is not for every name may touch, and is told.
 
+// lead gives the name by which tokens are judged that want to touch a container: its
+// own, or of a sibling that of the container whose sibling it is. So a family is for
+// those who may touch what it is a family of, whatever else their patterns match.
+func (d *Daemon) lead(name string) string {
+	c, _ := d.engine.Container(name)
+	return cmp.Or(c.ReplicaOf, name)
+}
+
+// sees gives what says of the names of containers whether the caller may know of
+// them.
+func (d *Daemon) sees(caller access.Caller) func(name string) bool {
+	return func(name string) bool { return caller.Sees(d.lead(name)) }
+}
+
 // cover refuses a call about a thing that its caller's token is not for. It
 // looks at names alone: whether there is such a thing is not told.
-func (c *call) cover(claims ...claim) error {
+func (d *Daemon) cover(c *call, claims ...claim) error {
 	for _, claim := range claims {
-		if !c.caller.Sees(claim.name) {
+		name := claim.name
+		if claim.kind == kindContainer {
+			name = d.lead(name)
+		}
+		if !c.caller.Sees(name) {
 			return c.forbidden(fmt.Sprintf("the token %s is not for the %s %q, only for what is named %s: dockwire token create --names makes one that is",
 				c.caller.ID, claim.kind, clip(claim.name), strings.Join(c.caller.Names, " or ")))
 		}
 	}
 	return nil
+}
+
+// coverLive refuses to remove a container as cover does, once it is known whose
+// sibling it is.
+func (d *Daemon) coverLive(ctx context.Context, c *call, p *api.RemoveParams) error {
+	if c.caller.Names.All() {
+		return nil
+	}
+	if !d.engine.Up() {
+		if _, err := d.engine.Containers(ctx); err != nil {
+			return err
+		}
+	}
+	return d.cover(c, containerClaim(p.Name))
 }
 
 // coverVolumes refuses to remove a container together with volumes that the
@@ -36,28 +69,28 @@ func (d *Daemon) coverVolumes(ctx context.Context, c *call, p *api.RemoveParams)
 		return err
 	}
 	for _, mount := range doc.Mounts {
-		if err := c.cover(claim{kind: "volume", name: mount.Volume}); err != nil {
+		if err := d.cover(c, claim{kind: "volume", name: mount.Volume}); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-func (c *call) seenContainers(all []api.Container) []api.Container {
-	return seen(c.caller, all, func(one api.Container) string { return one.Name })
+func seenContainers(caller access.Caller, all []api.Container) []api.Container {
+	return seen(caller, all, func(one api.Container) string { return cmp.Or(one.ReplicaOf, one.Name) })
 }
 
-func (c *call) seenImages(all []api.Image) []api.Image {
-	all = seen(c.caller, all, func(one api.Image) string { return imageName(one.Name) })
+func (d *Daemon) seenImages(caller access.Caller, all []api.Image) []api.Image {
+	all = seen(caller, all, func(one api.Image) string { return imageName(one.Name) })
 	for i := range all {
-		all[i] = c.seenImage(all[i])
+		all[i] = d.seenImage(caller, all[i])
 	}
 	return all
 }
 
 // seenImage leaves the containers out that the caller may not know of.
-func (c *call) seenImage(one api.Image) api.Image {
-	one.Containers = seen(c.caller, one.Containers, func(name string) string { return name })
+func (d *Daemon) seenImage(caller access.Caller, one api.Image) api.Image {
+	one.Containers = seen(caller, one.Containers, d.lead)
 	return one
 }
 

@@ -90,7 +90,7 @@ const maxDiscovery = 1 << 20
 func discover(ctx context.Context, d *Daemon, c *call, _ *api.NoParams) (json.RawMessage, error) {
 	var names []string
 	if containers, err := d.engine.Containers(ctx); err == nil { // the methods are as they are, engine or not
-		for _, container := range c.seenContainers(containers) {
+		for _, container := range seenContainers(c.caller, containers) {
 			names = append(names, container.Name)
 		}
 	}

@@ -21,7 +21,9 @@ type claim struct {
 
 func (c claim) key() string { return c.kind + " " + c.name }
 
-func containerClaim(name string) claim { return claim{kind: "container", name: name} }
+const kindContainer = "container"
+
+func containerClaim(name string) claim { return claim{kind: kindContainer, name: name} }
 
 // orderer makes the calls that name the same thing run in order. A ticket
 // enters all its queues in one step, so that no two tickets wait for each

@@ -43,7 +43,7 @@ func (s *session) allow(c *call) error {
 		return c.forbidden(clip(c.Method()) + " needs a token of the scope " + c.method.scope.String())
 	}
 	if c.method.ofContainer() {
-		return c.cover(containerClaim(c.name))
+		return s.daemon.cover(c, containerClaim(c.name))
 	}
 	return nil
 }

@@ -276,7 +276,7 @@ func (v *listView) send(ctx context.Context, d *Daemon, out *stream) error {
 		}
 	}
 	changed, now, whole := d.engine.Changes(v.version)
-	changed = out.call.seenContainers(changed)
+	changed = seenContainers(out.call.caller, changed)
 	v.version = now
 	gap := whole && v.begun
 	for first := !v.begun; first || len(changed) > 0; first = false {

@@ -30,7 +30,7 @@ func completeUpdate(d *Daemon, c *call, p *api.UpdateParams) error {
 		return nil // as the call will find out
 	}
 	p.Image = image
-	return c.cover(imageClaim(image, classUse))
+	return d.cover(c, imageClaim(image, classUse))
 }
 
 func updateContainer(ctx context.Context, d *Daemon, c *call, p *api.UpdateParams) (api.Container, error) {
