@@ -22,11 +22,18 @@ export function containerView(name, tab = "logs") {
       <nav aria-label="Path"><a href="#/">Containers</a> / </nav><h1>${name}</h1>${badge(c)}${domain(c)}
       <span class="fill"></span><span class="does" data-name=${name}>${actions(c)}</span>
     </div>
-    <div class="facts">${c.image} <code>${c.commit?.slice(0, 7)}</code> · age ${age(c.created)} · ${c.restarts} restarts${c.state === "running" ? ` · up ${age(c.started)}` : nothing}</div>
+    <div class="facts">${c.image} <code>${c.commit?.slice(0, 7)}</code> · age ${age(c.created)} · ${c.restarts} restarts${c.state === "running" ? ` · up ${age(c.started)}` : nothing}${family(c)}</div>
     <nav class="tabs" aria-label="Views of the container">${Object.entries(TABS).map(([key, label]) =>
-      html`<a href=${`#/c/${name}/${key}`} aria-current=${key === tab ? "page" : "false"}>${label}</a>`)}
+      key === "update" && c.replicaOf ? nothing : html`<a href=${`#/c/${name}/${key}`} aria-current=${key === tab ? "page" : "false"}>${label}</a>`)}
       <span class="fill"></span>${tab === "logs" ? beside(name) : nothing}</nav>
     ${views[tab]?.(c) ?? nothing}`;
+}
+
+// family says of a replica whose it is, and leads from a container to the logs of its replicas.
+function family({ name, replicaOf }) {
+  if (replicaOf) return html` · a replica of <a href=${`#/c/${replicaOf}/logs`}>${replicaOf}</a>`;
+  const siblings = [...state.containers.values()].filter((other) => other.replicaOf === name).map((other) => other.name).sort();
+  return siblings.length ? html` · <a href=${`#/logs/${[name, ...siblings].join()}/merged`}>the logs of all ${siblings.length + 1} replicas</a>` : nothing;
 }
 
 // beside offers the logs of other containers next to this one's.

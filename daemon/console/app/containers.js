@@ -82,7 +82,7 @@ export function actions(c) {
   return html`
     ${runs ? button("Stop", () => act(c.name, "stopping", `${c.name}/stop`), "s") : button("Start", () => act(c.name, "starting", `${c.name}/start`), "s")}
     ${button("Restart", () => act(c.name, "restarting", `${c.name}/restart`), "r")}
-    <a class="button" href=${`#/c/${c.name}/update`} data-key="u" aria-label=${`Update ${c.name}`} title="Update (u)">Update</a>
+    ${c.replicaOf ? nothing : html`<a class="button" href=${`#/c/${c.name}/update`} data-key="u" aria-label=${`Update ${c.name}`} title="Update (u)">Update</a>`}
     ${button("Remove", () => remove(c), "x", "danger")}`;
 }
 

@@ -158,6 +158,9 @@ func (d *daemon) removeAll() {
 	defer c.Close()
 	containers, err := c.List(ctx)
 	for _, container := range containers {
+		if container.ReplicaOf != "" { // it goes with that one
+			continue
+		}
 		_, e := c.Remove(ctx, api.RemoveParams{Name: container.Name, Volumes: true})
 		err = errors.Join(err, e)
 	}
