@@ -84,6 +84,9 @@ func (w *world) removeAll() {
 		w.t.Error(err)
 	}
 	for _, c := range all {
+		if c.ReplicaOf != "" { // it goes with that one
+			continue
+		}
 		if _, err := w.engine.Remove(ctx, c.Name, true); err != nil {
 			w.t.Errorf("%s is left: %v", c.Name, err)
 		}
