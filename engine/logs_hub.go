@@ -202,6 +202,7 @@ func (h *hub) run(ctx context.Context, pos position) {
 			backoff.wait(ctx)
 			h.e.awaitUp(ctx)
 		default:
+			h.e.log.Warn("a log cannot be followed any more", zap.String("name", h.name), zap.Error(err))
 			h.end(err)
 			return
 		}

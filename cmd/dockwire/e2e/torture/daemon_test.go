@@ -84,6 +84,7 @@ func (e *engine) startDaemonIn(dir string, flags ...string) *daemon {
 	e.t.Cleanup(func() {
 		if e.t.Failed() {
 			e.t.Logf("the end of the daemon's log, without the calls:\n%s", strings.Join(last(60, d.lines(func(line string) bool { return line[0] == '{' && !strings.Contains(line, `"audit"`) })), ""))
+			e.t.Logf("the last streams of logs that ended:\n%s", strings.Join(last(60, d.lines(func(line string) bool { return strings.Contains(line, `"method":"NAME/logs"`) })), ""))
 		}
 	})
 	d.fresh = freshGoroutines(d)
