@@ -1,12 +1,10 @@
 package whole
 
 import (
-	"bufio"
 	"context"
 	"crypto/rand"
 	"encoding/json"
 	"fmt"
-	"io"
 	"net"
 	"net/http"
 	"os"
@@ -18,6 +16,7 @@ import (
 
 	"github.com/dockwire/dockwire/cmd/dockwire/bench/beside"
 	"github.com/dockwire/dockwire/cmd/dockwire/bench/peer"
+	"github.com/dockwire/dockwire/daemon/daemontest"
 	"github.com/dockwire/dockwire/engine/enginetest"
 )
 
@@ -39,44 +38,26 @@ func startDaemon(b *testing.B) *daemon {
 	b.Helper()
 	d := &daemon{b: b, instance: "bench-" + strings.ToLower(rand.Text()[:10])}
 	b.Cleanup(func() { enginetest.NothingLeft(b, d.instance) })
-	binary, state := compile(b, "../../../..", "./cmd/dockwire"), b.TempDir() // with the dependencies of its own module
+	binary, err := daemontest.Compile(b.TempDir())
+	must(b, err)
+	state := b.TempDir()
 	serve := exec.Command(binary, "serve", "--listen", "127.0.0.1:0", "--ingress", "127.0.0.1:0", "--state-dir", state,
 		"--instance", d.instance, "--allow-git", "127.0.0.1", "--log-format", "json")
-	log, err := serve.StderrPipe()
-	must(b, err)
+	log := &daemontest.Log{}
+	ready := log.Ready()
+	serve.Stderr = log
 	d.pid = launch(b, serve, os.Interrupt)
-	d.awaitReady(log)
+	select {
+	case at := <-ready:
+		d.address, d.ingress = at.Control(), at.Serves()
+	case <-time.After(time.Minute):
+		b.Fatalf("the daemon is not ready:\n%s", log)
+	}
 	token, err := exec.Command(binary, "token", "--state-dir", state).Output()
 	must(b, err)
 	d.token = strings.TrimSpace(string(token))
 	b.Cleanup(func() { d.removeAll(b) })
 	return d
-}
-
-// awaitReady reads the log until the daemon says where it listens, and goes on
-// to read what nobody needs.
-func (d *daemon) awaitReady(log io.Reader) {
-	d.b.Helper()
-	for lines := bufio.NewScanner(log); lines.Scan(); {
-		var line struct {
-			Msg             string
-			Listen, Ingress []string
-		}
-		if json.Unmarshal(lines.Bytes(), &line) == nil && line.Msg == "ready" {
-			d.address, d.ingress = hostPort(line.Listen[0]), hostPort(line.Ingress[0])
-			go io.Copy(io.Discard, log)
-			return
-		}
-	}
-	d.b.Fatal("the daemon ended before it was ready")
-}
-
-// hostPort gives that part of a URL.
-func hostPort(url string) string {
-	if _, rest, ok := strings.Cut(url, "://"); ok {
-		url = rest
-	}
-	return strings.TrimSuffix(url, "/")
 }
 
 func (d *daemon) connect() *peer.Peer {

@@ -17,6 +17,7 @@ import (
 
 	"github.com/dockwire/dockwire/client"
 	"github.com/dockwire/dockwire/client/api"
+	"github.com/dockwire/dockwire/daemon/daemontest"
 	"github.com/dockwire/dockwire/engine/enginetest"
 )
 
@@ -32,7 +33,7 @@ type daemon struct {
 	flags []string
 
 	*process // that runs, or ran last
-	log      *logFile
+	log      *daemontest.Log
 	fresh    map[string][]string // what runs in one that has done nothing
 	address  string              // HOST:PORT of its control listener
 	ingress  string              // HOST:PORT of its ingress
@@ -80,7 +81,7 @@ func (e *engine) startDaemon(flags ...string) *daemon {
 // startDaemonIn is startDaemon with the state in a directory.
 func (e *engine) startDaemonIn(dir string, flags ...string) *daemon {
 	e.t.Helper()
-	d := &daemon{t: e.t, dir: dir, host: e.proxy.Socket(), flags: flags, log: &logFile{}}
+	d := &daemon{t: e.t, dir: dir, host: e.proxy.Socket(), flags: flags, log: &daemontest.Log{}}
 	e.t.Cleanup(func() {
 		if e.t.Failed() {
 			e.t.Logf("the end of the daemon's log, without the calls:\n%s", strings.Join(last(60, d.lines(func(line string) bool { return line[0] == '{' && !strings.Contains(line, `"audit"`) })), ""))
@@ -96,7 +97,7 @@ func (e *engine) startDaemonIn(dir string, flags ...string) *daemon {
 // start runs the daemon and waits until it is ready.
 func (d *daemon) start() {
 	d.t.Helper()
-	ready := d.log.awaitReady()
+	ready := d.log.Ready()
 	cmd := exec.Command(binary, append([]string{"serve", "--listen", "127.0.0.1:0", "--listen", d.socket(), "--ingress", "127.0.0.1:0",
 		"--state-dir", d.dir, "--instance", instance, "--docker-host", d.host, "--allow-git", "127.0.0.1", "--log-format", "json", "--log-level", "debug"}, d.flags...)...)
 	cmd.Stderr = d.log
@@ -105,8 +106,8 @@ func (d *daemon) start() {
 		d.t.Fatal(err)
 	}
 	select {
-	case line := <-ready:
-		d.address, d.ingress = line.addresses(d.t)
+	case at := <-ready:
+		d.address, d.ingress = at.Control(), at.Serves()
 	case <-d.ended:
 		d.t.Fatalf("the daemon ended: %v", d.err)
 	case <-time.After(patience):

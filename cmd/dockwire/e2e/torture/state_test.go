@@ -37,7 +37,7 @@ func TestADamagedFileOfTheStateIsNamedAndCostsNoContainer(t *testing.T) {
 				if err := os.WriteFile(path, []byte(data), 0o600); err != nil {
 					t.Fatal(err)
 				}
-				d.log.forget()
+				d.log.Forget()
 				d.start()
 				all := must[[]api.Container](t)(c.List(t.Context()))
 				if len(all) != 1 || all[0].ID != made.ID || all[0].State != api.StateRunning {
@@ -58,7 +58,7 @@ func TestADamagedFileOfTheStateIsNamedAndCostsNoContainer(t *testing.T) {
 		if err := os.WriteFile(path, whole, 0o600); err != nil {
 			t.Fatal(err)
 		}
-		d.log.forget()
+		d.log.Forget()
 		d.start()
 		if said := d.lines(func(line string) bool { return strings.Contains(line, path) }); len(said) > 0 {
 			t.Errorf("the file is whole again, and the log says %s", said)
