@@ -61,11 +61,11 @@ func TestALogThatIsQuietIsLeftAlone(t *testing.T) {
 	c := f.writer("app", "", "lines", "-n", "10", "-then", "wait")
 	w := f.tail(f.Engine, c.Name, api.LogsParams{})
 	w.waitLines(10)
-	f.waitForFollowers(c.ID, 1)
-	looked, asked := make(chan struct{}, 100), make(chan string, 100)
-	proxy.Inject(0,
-		faults.Rule{Match: regexp.MustCompile("/logs.*tail=1$|/logs.*tail=1&"), Before: func() { looked <- struct{}{} }},
-		faults.Rule{Match: silentOnce.Match, Hit: func(name string) { asked <- name }})
+	looked, asked := make(chan struct{}, 1000), make(chan string, 100)
+	looks := faults.Rule{Match: regexp.MustCompile("/logs.*tail=1(&|$)"), Before: func() { looked <- struct{}{} }}
+	proxy.Inject(0, looks)
+	<-looked // it is followed
+	proxy.Inject(0, looks, faults.Rule{Match: silentOnce.Match, Hit: func(name string) { asked <- name }})
 	for range 3 {
 		<-looked
 	}
