@@ -50,8 +50,12 @@ func (g *guard) extraHost() string { return markerHost + ":" + g.address }
 // lookEvery is how long a step can run without bounds.
 const lookEvery = 10 * time.Millisecond
 
-// start bounds the steps as they begin, until ctx ends or it is stopped.
+// start bounds the steps as they begin, until ctx ends or it is stopped. It is
+// called before the build begins: what there is already is none of its steps.
 func (g *guard) start(ctx context.Context) (stop func()) {
+	for _, id := range running() {
+		g.seen[id] = true
+	}
 	ctx, cancel := context.WithCancel(ctx)
 	stopped := make(chan struct{})
 	go func() {
@@ -69,10 +73,18 @@ func (g *guard) start(ctx context.Context) (stop func()) {
 	return func() { cancel(); <-stopped }
 }
 
+// running gives runc's ids of what it runs, and of what it left when it was
+// killed.
+func running() (ids []string) {
+	entries, _ := os.ReadDir(runcState)
+	for _, entry := range entries {
+		ids = append(ids, entry.Name())
+	}
+	return ids
+}
+
 func (g *guard) look() {
-	running, _ := os.ReadDir(runcState)
-	for _, entry := range running {
-		id := entry.Name()
+	for _, id := range running() {
 		if g.seen[id] {
 			continue
 		}
@@ -119,15 +131,20 @@ func (g *guard) owns(s runcStep) bool {
 	return false
 }
 
+// bound bounds a step. One that has more by now than it may have is killed, as
+// it would have been with its bounds.
 func (g *guard) bound(s runcStep) error {
 	missing := map[string]bool{"pids": true, "memory": true, "cpu": true}
 	for _, dir := range s.Cgroups {
 		for _, file := range g.bounds.files() {
 			err := writeExisting(filepath.Join(dir, file.name), file.value)
-			if err == nil {
+			switch {
+			case err == nil:
 				controller, _, _ := strings.Cut(file.name, ".")
 				delete(missing, controller)
-			} else if !errors.Is(err, fs.ErrNotExist) {
+			case errors.Is(err, unix.EBUSY):
+				return s.kill()
+			case !errors.Is(err, fs.ErrNotExist):
 				return fmt.Errorf("a step of a build is not bounded: %w", err)
 			}
 		}
@@ -168,6 +185,23 @@ func (s runcStep) setUlimits() error {
 		}
 	}
 	return nil
+}
+
+// killTime is how long processes may take to give back what they have.
+const killTime = 10 * time.Second
+
+// kill ends all processes of the step, those too that they still start.
+func (s runcStep) kill() error {
+	for late := time.Now().Add(killTime); time.Now().Before(late); time.Sleep(time.Millisecond) {
+		pids := s.processes()
+		if len(pids) == 0 {
+			return nil
+		}
+		for _, pid := range pids {
+			unix.Kill(pid, unix.SIGKILL)
+		}
+	}
+	return fmt.Errorf("a step of a build that has more than it may is still there %v after it was killed", killTime)
 }
 
 func (s runcStep) processes() (pids []int) {

@@ -2,15 +2,18 @@ package builder
 
 import (
 	"archive/tar"
+	"bufio"
 	"bytes"
 	"context"
 	"crypto/rand"
 	"fmt"
 	"io"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"strings"
 	"sync"
+	"syscall"
 	"testing"
 	"time"
 
@@ -99,5 +102,58 @@ func TestOnlyTheStepsOfTheBuildAreBounded(t *testing.T) {
 	awaitPids(t, ours, "123")
 	if got := pidsOf(others); got != "max" {
 		t.Errorf("the step of somebody else's build may have %s processes", got)
+	}
+}
+
+// cgroup makes a cgroup for a step with each controller, until the test ends.
+func cgroup(t *testing.T) map[string]string {
+	t.Helper()
+	made := map[string]string{}
+	for _, controller := range []string{"pids", "memory", "cpu"} {
+		root := filepath.Join("/sys/fs/cgroup", controller)
+		if _, err := os.Stat(root); err != nil {
+			root = "/sys/fs/cgroup" // of version 2, which has one for all
+		}
+		dir := filepath.Join(root, "dockwire-test-"+rand.Text())
+		if err := os.Mkdir(dir, 0o755); err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { os.Remove(dir) })
+		made[controller] = dir
+		if root == "/sys/fs/cgroup" {
+			break
+		}
+	}
+	return made
+}
+
+// A step may have taken more than its bound before it gets it.
+func TestAStepThatHasTooMuchMemoryAlreadyIsKilled(t *testing.T) {
+	program := filepath.Join(t.TempDir(), "probe")
+	if err := os.WriteFile(program, enginetest.Program(t), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	step := runcStep{Cgroups: cgroup(t)}
+	enter := ""
+	for _, dir := range step.Cgroups {
+		enter += "echo $$ >" + dir + "/cgroup.procs; "
+	}
+	hog := exec.CommandContext(t.Context(), "sh", "-c", enter+"exec "+program+" alloc 100000000")
+	out, err := hog.StdoutPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := hog.Start(); err != nil {
+		t.Fatal(err)
+	}
+	if line, err := bufio.NewReader(out).ReadString('\n'); !strings.HasPrefix(line, "allocated") {
+		t.Fatalf("it wrote %q, %v", line, err)
+	}
+	g := newGuard(Options{Bounds: Bounds{Memory: 32 << 20, CPUs: 1, Pids: 100}}, false)
+	if err := g.bound(step); err != nil {
+		t.Error(err)
+	}
+	if err := hog.Wait(); err == nil || hog.ProcessState.Sys().(syscall.WaitStatus).Signal() != syscall.SIGKILL {
+		t.Errorf("it ended with %v", err)
 	}
 }
