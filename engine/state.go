@@ -257,12 +257,11 @@ func (s *state) forgetHosts(old *record) {
 	}
 }
 
-// bury remembers for the followers that a container is gone.
+// bury remembers for the followers that a container is gone, and nothing else of
+// it.
 func (s *state) bury(old *record) {
 	s.advance()
-	gone := s.unroute(old)
-	gone.version = s.version
-	s.gone = append(s.gone, gone)
+	s.gone = append(s.gone, &record{Container: s.unroute(old).Container, version: s.version})
 	if len(s.gone) > maxGone {
 		s.dropped = s.gone[0].version
 		s.gone = slices.Delete(s.gone, 0, 1)
