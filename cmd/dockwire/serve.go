@@ -1,8 +1,8 @@
 package main
 
 import (
+	"github.com/dockwire/dockwire/cmd/dockwire/heap"
 	"github.com/dockwire/dockwire/daemon"
-	"github.com/dockwire/dockwire/daemon/heap"
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 )

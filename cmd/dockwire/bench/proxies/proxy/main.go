@@ -14,7 +14,7 @@ import (
 	_ "github.com/caddyserver/caddy/v2/modules/caddyhttp/reverseproxy"
 
 	"github.com/dockwire/dockwire/client/api"
-	"github.com/dockwire/dockwire/daemon/heap"
+	"github.com/dockwire/dockwire/cmd/dockwire/heap"
 	"github.com/dockwire/dockwire/daemon/ingress"
 	"github.com/dockwire/dockwire/engine"
 )
