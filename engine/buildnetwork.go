@@ -2,6 +2,7 @@ package engine
 
 import (
 	"context"
+	"time"
 
 	"github.com/docker/docker/api/types/network"
 	"go.uber.org/zap"
@@ -67,11 +68,29 @@ func (e *Engine) removeBuildNetworks(ctx context.Context) error {
 		if _, runs := e.building.Load(id); runs {
 			continue
 		}
-		if err := e.removeNetwork(ctx, bridge{kind: kindBuild, name: id}); lost(err) {
+		if err := e.removeLeft(ctx, bridge{kind: kindBuild, name: id}); lost(err) {
 			return err
 		} else if err != nil {
 			e.log.Warn("the network of a build could not be removed", zap.String("build", id), zap.Error(err))
 		}
 	}
 	return nil
+}
+
+// The engine ends the step of a build whose client is gone, and counts its
+// container in the network for a moment after it has removed that.
+const (
+	leftAttempts = 10
+	leftPause    = 100 * time.Millisecond
+)
+
+// removeLeft removes a network that may still be in use for a moment.
+func (e *Engine) removeLeft(ctx context.Context, b bridge) (err error) {
+	for range leftAttempts {
+		if err = e.removeNetwork(ctx, b); err == nil || lost(err) {
+			return err
+		}
+		pause(ctx, leftPause)
+	}
+	return err
 }
