@@ -9,6 +9,9 @@ import (
 	"testing"
 	"time"
 
+	"github.com/containerd/errdefs"
+	"github.com/docker/docker/api/types/container"
+	"github.com/docker/docker/api/types/network"
 	"github.com/dockwire/dockwire/client/api"
 	"github.com/dockwire/dockwire/engine/enginetest"
 	"github.com/dockwire/dockwire/engine/enginetest/faults"
@@ -80,33 +83,60 @@ func TestALogThatIsQuietIsLeftAlone(t *testing.T) {
 func TestAFollowerThatWaitsForTheSharedReaderIsToldThatTheEngineIsAway(t *testing.T) {
 	proxy := enginetest.NewProxy(t)
 	f := setUp(t, func(cfg *Config) { cfg.Host = proxy.Socket() })
+	_, followers := f.pausedFollowers(proxy)
+	proxy.Restore()
+	for _, w := range followers {
+		w.wait("the end of it", func() bool { return slices.Equal(w.states, []string{api.StreamPaused, api.StreamResumed}) })
+		lines, _ := w.got()
+		w.waitLines(len(lines) + 100)
+		w.stop()
+		<-w.done
+		mustBeRun(t, w.lines)
+	}
+}
+
+func TestAFollowerThatWaitsForTheSharedReaderEndsWithAContainerThatWasRemovedMeanwhile(t *testing.T) {
+	proxy := enginetest.NewProxy(t)
+	f := setUp(t, func(cfg *Config) { cfg.Host = proxy.Socket() })
+	c, followers := f.pausedFollowers(proxy)
+	if err := f.docker.ContainerRemove(t.Context(), c.ID, container.RemoveOptions{Force: true}); err != nil {
+		t.Fatal(err)
+	}
+	proxy.Restore()
+	for _, w := range followers {
+		if err := w.end(); err != nil {
+			t.Errorf("a follower ended with %v", err)
+		}
+	}
+	f.until("the network is gone", func() bool {
+		_, err := f.docker.NetworkInspect(t.Context(), f.engineName(kindNetwork, c.Name), network.InspectOptions{})
+		return errdefs.IsNotFound(err)
+	})
+}
+
+// pausedFollowers gives two followers of a container's log that were told that the
+// engine, behind the proxy, is away. The second one waited for the hub then.
+func (f *fixture) pausedFollowers(proxy *enginetest.Proxy) (c api.Container, followers []*tailer) {
+	f.t.Helper()
 	f.hubs.first, f.hubs.last, f.hubs.quiet = 5*time.Millisecond, 20*time.Millisecond, time.Hour
-	c := f.writer("app", "", "lines", "-every", "10ms")
+	c = f.writer("app", "", "lines", "-every", "10ms")
 	fell := make(chan struct{})
 	silence := silentOnce
 	silence.After = func() { close(fell) }
 	proxy.Inject(0, silence)
 	first := f.tail(f.Engine, c.Name, api.LogsParams{})
 	<-fell
-	first.mu.Lock()
-	had := len(first.lines)
-	first.mu.Unlock()
-	f.waitForLines(c.ID, had+10)
+	lines, _ := first.got()
+	f.waitForLines(c.ID, len(lines)+10)
 	second := f.tail(f.Engine, c.Name, api.LogsParams{})
-	second.waitLines(had + 10)
-	awaitStack(t, "(*hub).enter(")
+	second.waitLines(len(lines) + 10)
+	awaitStack(f.t, "(*hub).enter(")
 	proxy.Refuse()
-	for _, w := range []*tailer{first, second} {
+	followers = []*tailer{first, second}
+	for _, w := range followers {
 		w.wait("a pause", func() bool { return slices.Equal(w.states, []string{api.StreamPaused}) })
 	}
-	proxy.Restore()
-	for _, w := range []*tailer{first, second} {
-		w.wait("the end of it", func() bool { return slices.Equal(w.states, []string{api.StreamPaused, api.StreamResumed}) })
-		w.waitLines(had + 100)
-		w.stop()
-		<-w.done
-		mustBeRun(t, w.lines)
-	}
+	return c, followers
 }
 
 // waitForLines waits until the engine has so many lines of a container.

@@ -10,7 +10,9 @@ import (
 	"testing"
 	"time"
 
+	"github.com/containerd/errdefs"
 	"github.com/docker/docker/api/types/container"
+	"github.com/docker/docker/api/types/network"
 
 	"github.com/dockwire/dockwire/client"
 	"github.com/dockwire/dockwire/client/api"
@@ -46,6 +48,13 @@ func TestTheStateIsRightThoughEventsAreLost(t *testing.T) {
 		return nil
 	})
 	t.Logf("%d changes in %v; the state was right %v after the last", changes, scale().dropping, took)
+	// The network of what somebody else removed goes when the engine is next asked for all there is.
+	eventually(t, allowedQuiet, func() error {
+		if _, err := e.cli.NetworkInspect(t.Context(), "dockwire."+instance+".network.app0", network.InspectOptions{}); !errdefs.IsNotFound(err) {
+			return fmt.Errorf("the network of what was removed is there: %v", err)
+		}
+		return nil
+	})
 }
 
 // change changes a container in one of five ways. Some cannot be done to it as
