@@ -108,7 +108,7 @@ func TestTheModuleWorksInAPageOfAnAllowedOrigin(t *testing.T) {
 	t.Parallel()
 	s := newStage(t, startDaemon(t))
 	p := startBrowser(t).open(t, s.at("localhost", "/page.html"))
-	p.tolerate(`WebSocket|net::ERR_(CONNECTION|EMPTY_RESPONSE|SOCKET)`) // broken networks are the test's own doing
+	p.tolerate(`WebSocket|net::ERR_(CONNECTION|EMPTY_RESPONSE|SOCKET|NETWORK_CHANGED)`) // broken networks are the test's own doing
 	p.tolerate(`requests?: .* for .*/healthz`)
 	p.do(chromedp.WaitReady(chromedp.CSS(`[data-ready]`)))
 	for _, name := range eval[[]string](p, `names`) {
