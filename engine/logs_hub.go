@@ -122,12 +122,12 @@ func (h *hub) find(was note, m mark) (i int64, ok, wait bool) {
 	return i, ok, !ok && !gap && there && !h.ended && !h.paused
 }
 
-// isPaused says whether the hub waits for the engine to be back, and gives a channel that is closed
+// isPaused says whether the engine is away, and gives a channel that is closed
 // when that may have changed.
 func (h *hub) isPaused() (paused bool, changed <-chan struct{}) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	return h.paused && !h.ended, h.changed
+	return h.paused, h.changed
 }
 
 // awaitResumed waits until the hub reads again, or has ended, or ctx ends.

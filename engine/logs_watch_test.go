@@ -1,6 +1,7 @@
 package engine
 
 import (
+	"context"
 	"fmt"
 	"regexp"
 	"runtime"
@@ -112,6 +113,19 @@ func TestAFollowerThatWaitsForTheSharedReaderEndsWithAContainerThatWasRemovedMea
 		_, err := f.docker.NetworkInspect(t.Context(), f.engineName(kindNetwork, c.Name), network.InspectOptions{})
 		return errdefs.IsNotFound(err)
 	})
+}
+
+func TestWhoWaitsForAHubToReadOnGoesWhenItHasEnded(t *testing.T) {
+	var h hub
+	h.init(ringLimit)
+	h.setPaused(true)
+	h.end(nil)
+	ctx, cancel := context.WithTimeout(t.Context(), 5*time.Second)
+	defer cancel()
+	h.awaitResumed(ctx)
+	if ctx.Err() != nil {
+		t.Error("it waits for a hub that reads no more")
+	}
 }
 
 // pausedFollowers gives two followers of a container's log that were told that the
