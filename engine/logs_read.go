@@ -31,7 +31,7 @@ type logReader struct {
 }
 
 // openLog asks the engine for the log of a container. Cancelling ctx ends the
-// answer, and so does an engine that falls silent.
+// answer, and so does an engine that falls silent. Its error is never io.EOF.
 func (e *Engine) openLog(ctx context.Context, id string, o logOptions) (*logReader, error) {
 	ctx, cancel := e.untilSilent(ctx)
 	tooLate := time.AfterFunc(readTimeout, cancel)
@@ -44,7 +44,7 @@ func (e *Engine) openLog(ctx context.Context, id string, o logOptions) (*logRead
 	}
 	if err != nil {
 		cancel()
-		return nil, causeOf(ctx, err)
+		return nil, unanswered(causeOf(ctx, err))
 	}
 	body = &logBody{ReadCloser: body, ctx: ctx, idle: o.idle, cancel: cancel}
 	return &logReader{newDemuxer(body), body}, nil

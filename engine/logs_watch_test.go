@@ -115,6 +115,31 @@ func TestAFollowerThatWaitsForTheSharedReaderEndsWithAContainerThatWasRemovedMea
 	})
 }
 
+// An engine that is ending, or what stands before it, takes connections and closes
+// them. That is not the end of a log, which looks the same.
+func TestAConnectionThatIsClosedInPlaceOfAnAnswerIsAnEngineThatIsAway(t *testing.T) {
+	proxy := enginetest.NewProxy(t)
+	f := setUp(t, func(cfg *Config) { cfg.Host = proxy.Socket() })
+	c := f.writer("app", "", "lines", "-n", "10", "-then", "wait")
+	w := f.tail(f.Engine, c.Name, api.LogsParams{})
+	w.waitLines(10)
+	f.waitForFollowers(c.ID, 1)
+	proxy.Inject(0, faults.Rule{Match: regexp.MustCompile("^GET /containers/[^/]+/(logs|json)"), Lose: true})
+	if err := f.docker.ContainerKill(t.Context(), c.ID, "KILL"); err != nil {
+		t.Fatal(err)
+	}
+	w.wait("a pause", func() bool { return slices.Equal(w.states, []string{api.StreamPaused}) })
+	proxy.Inject(0)
+	w.wait("the end of it", func() bool { return slices.Equal(w.states, []string{api.StreamPaused, api.StreamResumed}) })
+	if err := f.docker.ContainerStart(t.Context(), c.ID, container.StartOptions{}); err != nil {
+		t.Fatal(err)
+	}
+	w.waitLines(20)
+	lines, _ := w.got()
+	mustBeRun(t, lines[:10])
+	mustBeRun(t, lines[10:])
+}
+
 func TestWhoWaitsForAHubToReadOnGoesWhenItHasEnded(t *testing.T) {
 	var h hub
 	h.init(ringLimit)

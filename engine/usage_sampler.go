@@ -123,7 +123,7 @@ func (s *sampler) read(ctx context.Context, backoff *backoff) error {
 	beside.Go(func() { s.sampleBeside(ctx, 0) })
 	stats, err := s.e.cli.ContainerStats(ctx, s.id, true)
 	if err != nil {
-		return orSilent(ctx, err)
+		return orSilent(ctx, unanswered(err))
 	}
 	defer stats.Body.Close()
 	for decoder := json.NewDecoder(stats.Body); ; {

@@ -101,7 +101,16 @@ func within[T any](ctx context.Context, limit time.Duration, question func(conte
 	if err != nil && bounded.Err() != nil && ctx.Err() == nil {
 		err = unavailable(err, api.OutcomeNone, "the engine did not answer within %v: see whether it is overloaded", limit)
 	}
-	return answer, err
+	return answer, unanswered(err)
+}
+
+// unanswered gives the error of a request to which no answer began. A connection
+// that was closed in place of one is no io.EOF, which is how answers end.
+func unanswered(err error) error {
+	if errors.Is(err, io.EOF) {
+		return fmt.Errorf("%w: the connection was closed in place of an answer", io.ErrUnexpectedEOF)
+	}
+	return err
 }
 
 // quote shows a caller's text in a sentence, cut when it is long.
