@@ -116,3 +116,32 @@ func TestAnEngineThatIsSilentOrAwayIsUnavailableInTwoSeconds(t *testing.T) {
 		}
 	}
 }
+
+// Who begins to wait when the pulse is gone already, because the engine answered
+// once more, is not forgotten until it is back.
+func TestWhoWaitsForAnEngineThatIsLookedForLearnsThatItIsSilent(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		e := engineAt(t, neverAnswers)
+		ctx, cancel := context.WithCancel(t.Context())
+		ended := make(chan error)
+		go func() { ended <- e.Run(ctx) }()
+		for range 10 {
+			waiting, leave := e.untilSilent(ctx)
+			begin := time.Now()
+			select {
+			case <-waiting.Done():
+			case <-time.After(time.Minute):
+				t.Fatal("it waits for ever")
+			}
+			leave()
+			if took := time.Since(begin); took > lastBackoff+readTimeout {
+				t.Errorf("it waited for %v", took)
+			}
+			time.Sleep(time.Second)
+		}
+		cancel()
+		if err := <-ended; err != nil {
+			t.Error(err)
+		}
+	})
+}

@@ -98,9 +98,12 @@ func (e *Engine) keep(ctx context.Context, cancel context.CancelFunc) (connected
 	return true, e.watch(ctx, messages, errs)
 }
 
-// subscribe asks for the events of our containers. Cancel ends it.
+// subscribe asks for the events of our containers. Cancel ends it. There is no
+// pulse before it: an engine that does not even say that it is there tells all who
+// have come to wait for it meanwhile.
 func (e *Engine) subscribe(ctx context.Context, cancel context.CancelFunc) (<-chan events.Message, <-chan error, error) {
 	if err := e.Check(ctx); err != nil {
+		e.silence.fall()
 		return nil, nil, err
 	}
 	tooLate := time.AfterFunc(syncTimeout, cancel)
