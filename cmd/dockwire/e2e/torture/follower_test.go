@@ -125,10 +125,17 @@ func (f *follower) states() []string {
 	return slices.Clone(f.told)
 }
 
+// forgetStates forgets what was told, once that is no pause which still lasts: an
+// engine that is slow for a moment makes one too, and it would not be told twice.
 func (f *follower) forgetStates() {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	f.told = nil
+	f.t.Helper()
+	f.wait("the end of a pause", func() bool {
+		if n := len(f.told); n > 0 && f.told[n-1] == api.StreamPaused {
+			return false
+		}
+		f.told = nil
+		return true
+	})
 }
 
 // nothingLostOrDoubled stops the apps and sees that every follower has had the

@@ -67,6 +67,7 @@ func TestStreamsGoOnAfterTheEngineWasAway(t *testing.T) {
 	for n := range scale().followers {
 		s.followers = append(s.followers, s.follow(writer(n%scale().apps)))
 	}
+	t.Cleanup(s.tell)
 	for _, f := range s.followers {
 		f.await(1)
 	}

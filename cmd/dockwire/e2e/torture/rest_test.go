@@ -67,7 +67,28 @@ func freshGoroutines(d *daemon) map[string][]string {
 	return d.goroutines()
 }
 
+// tell logs what the daemon does, if the test has failed: the stacks of its
+// goroutines, those that are equal once.
+func (d *daemon) tell() {
+	if !d.t.Failed() {
+		return
+	}
+	equal := map[string]int{}
+	for _, stacks := range d.goroutines() {
+		for _, stack := range stacks {
+			equal[addresses.ReplaceAllString(stack, "")]++
+		}
+	}
+	d.start()
+	for stack, n := range equal {
+		d.t.Logf("%d goroutines:\n%s", n, stack)
+	}
+}
+
 var (
+	// addresses matches what tells goroutines apart that do the same.
+	addresses = regexp.MustCompile(`^goroutine \d+|\(0x[^)]*\)|\b(?:gp|mp?|fp|sp|pc)=\S+| in goroutine \d+`)
+
 	// idle matches a worker that waits for a task: rpc keeps some of them.
 	idle = regexp.MustCompile(`^goroutine .*\n(?:runtime\..*\n\t.*\n)*github\.com/dockwire/dockwire/rpc\.\(\*workers\)\.work\(`)
 
