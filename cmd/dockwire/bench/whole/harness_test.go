@@ -5,6 +5,7 @@ import (
 	"crypto/rand"
 	"encoding/json"
 	"fmt"
+	"io"
 	"net"
 	"net/http"
 	"os"
@@ -43,21 +44,39 @@ func startDaemon(b *testing.B) *daemon {
 	state := b.TempDir()
 	serve := exec.Command(binary, "serve", "--listen", "127.0.0.1:0", "--ingress", "127.0.0.1:0", "--state-dir", state,
 		"--instance", d.instance, "--allow-git", "127.0.0.1", "--log-format", "json")
-	log := &daemontest.Log{}
-	ready := log.Ready()
+	log, err := os.Create(filepath.Join(state, "log")) // a pipe would have us read each line of it
+	must(b, err)
+	defer log.Close()
 	serve.Stderr = log
 	d.pid = launch(b, serve, os.Interrupt)
-	select {
-	case at := <-ready:
-		d.address, d.ingress = at.Control(), at.Serves()
-	case <-time.After(time.Minute):
-		b.Fatalf("the daemon is not ready:\n%s", log)
-	}
+	at := awaitReady(b, log.Name())
+	d.address, d.ingress = at.Control(), at.Serves()
 	token, err := exec.Command(binary, "token", "--state-dir", state).Output()
 	must(b, err)
 	d.token = strings.TrimSpace(string(token))
 	b.Cleanup(func() { d.removeAll(b) })
 	return d
+}
+
+// awaitReady reads the daemon's log until that says where it listens.
+func awaitReady(b *testing.B, file string) daemontest.Ready {
+	b.Helper()
+	r, err := os.Open(file)
+	must(b, err)
+	defer r.Close()
+	var log daemontest.Log
+	ready := log.Ready()
+	for late := time.Now().Add(time.Minute); time.Now().Before(late); {
+		_, err := io.Copy(&log, r)
+		must(b, err)
+		select {
+		case at := <-ready:
+			return at
+		case <-time.After(10 * time.Millisecond):
+		}
+	}
+	b.Fatalf("the daemon is not ready:\n%s", &log)
+	return daemontest.Ready{}
 }
 
 func (d *daemon) connect() *peer.Peer {

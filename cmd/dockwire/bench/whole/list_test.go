@@ -36,6 +36,9 @@ func (d *daemon) hundred() {
 	must(d.b, starting.Wait())
 }
 
+// flight is how many calls are under way at once where there are many.
+const flight = 32
+
 // BenchmarkList compares what the daemon holds in memory for a hundred
 // containers, and then asks again and again for the list of them.
 func BenchmarkList(b *testing.B) {
@@ -55,8 +58,15 @@ func BenchmarkList(b *testing.B) {
 			beside.Contender{Name: "dockwire", Turn: func() float64 { return rate(b, 1, func() error { return p.Exchange(request, 1) }) }},
 			beside.Contender{Name: "engine GET /containers/json", Turn: func() float64 { return rate(b, 1, engineList) }, AtLeast: 100})
 	})
+	b.Run("engine, many in flight", func(b *testing.B) {
+		p := d.connect()
+		defer p.Close()
+		requests := peer.Frames(`{"jsonrpc":"2.0","id":1,"method":"list"}`, flight)
+		beside.Contest{Work: "list with 100 containers, 32 in flight", Unit: "calls/s", Warm: true}.Run(b,
+			beside.Contender{Name: "dockwire", Turn: func() float64 { return rate(b, flight, func() error { return p.Exchange(requests, flight) }) }},
+			beside.Contender{Name: "engine GET /containers/json", Turn: func() float64 { return rate(b, flight, engineLists) }, AtLeast: 100})
+	})
 	b.Run("ethereum", func(b *testing.B) {
-		const flight = 32
 		theirs, err := peer.Dial(d.ethereum(), "/", "")
 		must(b, err)
 		defer theirs.Close()
@@ -81,6 +91,15 @@ func engineList() error {
 	defer resp.Body.Close()
 	_, err = io.Copy(io.Discard, resp.Body)
 	return err
+}
+
+// engineLists asks it as often as there may be calls under way, all at once.
+func engineLists() error {
+	var asking errgroup.Group
+	for range flight {
+		asking.Go(engineList)
+	}
+	return asking.Wait()
 }
 
 // ethereum starts a server of go-ethereum's that answers with the same list, and

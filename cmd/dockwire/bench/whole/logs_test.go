@@ -220,7 +220,7 @@ func BenchmarkCost(b *testing.B) {
 func BenchmarkLag(b *testing.B) {
 	d := startDaemon(b)
 	id := d.container(enginetest.Probe(b, nil), "lag", "lines", "-clock", "-every", "2ms")
-	const lines = 1000
+	const lines = 3000
 	beside.Contest{Work: "a line until a follower has it, p99", Unit: "ms", Less: true}.Run(b,
 		beside.Contender{Name: "dockwire", Turn: func() float64 { return d.lag("lag", lines) }},
 		beside.Contender{Name: "docker logs --follow", Turn: func() float64 { return dockerLag(b, id, lines) }, AtLeast: 1})
