@@ -58,7 +58,7 @@ func TestReaderThatStopsCostsBoundedMemoryAndDisturbsNobody(t *testing.T) {
 		healthy.send(request(i, "echo", []int{i}))
 		healthy.receive()
 	}
-	stalled.send(request(9, "echo", nil)) // its reader still runs: this one is refused
+	_ = stalled.WriteMessage(websocket.TextMessage, []byte(request(9, "echo", nil))) // its reader still runs, until it is cut: this one is refused
 	if queued := s.Stats().Queued; queued > 8*(4*mib+kib) {
 		t.Errorf("%d bytes are queued", queued)
 	}
@@ -161,11 +161,11 @@ func TestSlowReaderThatGoesOnIsNotCut(t *testing.T) {
 func TestPeerThatFloodsAndDoesNotReadIsClosed(t *testing.T) {
 	s := serve(t, &Options{MaxQueue: 64 * kib, MaxAnswer: 64 * kib, CloseGrace: 10 * time.Millisecond, WriteTimeout: time.Second}, table{})
 	p := s.dialSmall(t)
+	await(t, "it is there", func() bool { return s.Stats().Connections == 1 })
 	go func() {
 		for p.WriteMessage(websocket.TextMessage, []byte("{}")) == nil {
 		}
 	}()
-	await(t, "it is there", func() bool { return s.Stats().Connections == 1 })
 	await(t, "it is closed", func() bool {
 		stats := s.Stats()
 		if stats.Queued > 256*kib {
