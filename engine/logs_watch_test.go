@@ -140,6 +140,34 @@ func TestAConnectionThatIsClosedInPlaceOfAnAnswerIsAnEngineThatIsAway(t *testing
 	mustBeRun(t, lines[10:])
 }
 
+// An engine that is ending answers on the connections that it has when it takes no
+// new one any more.
+func TestAnEngineThatTakesNoNewConnectionIsNotBack(t *testing.T) {
+	proxy := enginetest.NewProxy(t)
+	f := setUp(t, func(cfg *Config) { cfg.Host = proxy.Socket() })
+	f.hubs.first, f.hubs.last = 5*time.Millisecond, 20*time.Millisecond
+	c := f.writer("app", "", "lines", "-n", "10", "-then", "wait")
+	w := f.tail(f.Engine, c.Name, api.LogsParams{})
+	w.waitLines(10)
+	f.waitForFollowers(c.ID, 1)
+	looked := make(chan string, 1000)
+	proxy.Inject(0,
+		faults.Rule{Match: regexp.MustCompile("^(GET|HEAD) /_ping"), Lose: true, Hit: func(name string) { looked <- name }},
+		faults.Rule{Match: regexp.MustCompile("^GET /containers/[^/]+/logs"), Lose: true, Times: 4}) // net/http asks again by itself
+	if err := f.docker.ContainerKill(t.Context(), c.ID, "KILL"); err != nil {
+		t.Fatal(err)
+	}
+	w.wait("a pause", func() bool { return slices.Equal(w.states, []string{api.StreamPaused}) })
+	for range 5 {
+		<-looked
+	}
+	if states := w.seen(); len(states) != 1 {
+		t.Errorf("the states are %v", states)
+	}
+	proxy.Inject(0)
+	w.wait("the end of it", func() bool { return slices.Equal(w.states, []string{api.StreamPaused, api.StreamResumed}) })
+}
+
 func TestWhoWaitsForAHubToReadOnGoesWhenItHasEnded(t *testing.T) {
 	var h hub
 	h.init(ringLimit)

@@ -178,8 +178,19 @@ func (e *Engine) tidy(ctx context.Context, found []container.Summary) error {
 
 // awaitUp waits until the engine answers and the live state is as it said, or
 // ctx ends. Who asks an engine that is being started may get an answer, and none
-// to the next question.
+// to the next question. One that is ending still counts as up for a moment, and
+// answers on the connections that it has, but takes no new one.
 func (e *Engine) awaitUp(ctx context.Context) {
+	for backoff := e.hubs.backoff(); ctx.Err() == nil; backoff.wait(ctx) {
+		e.awaitState(ctx)
+		if e.Check(ctx) == nil {
+			return
+		}
+	}
+}
+
+// awaitState waits until the live state is as the engine said, or ctx ends.
+func (e *Engine) awaitState(ctx context.Context) {
 	for changed := e.state.next(); !e.state.isUp(); changed = e.state.next() {
 		select {
 		case <-changed:
