@@ -61,7 +61,6 @@ func NewProxyOf(t testing.TB, engine string) *Proxy {
 	t.Cleanup(func() {
 		p.Refuse()
 		p.running.Wait()
-		p.Proxy.Close()
 		os.RemoveAll(dir)
 	})
 	p.Restore()

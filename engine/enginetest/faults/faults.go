@@ -54,11 +54,13 @@ type counted struct {
 	seen int
 }
 
-// New gives a Proxy without rules before the server that dial connects to.
+// New gives a Proxy without rules before the server that dial connects to, for
+// each request anew: a server that takes no connection any more answers none.
 func New(dial func(context.Context) (net.Conn, error)) *Proxy {
 	return &Proxy{transport: &http.Transport{
 		DialContext:        func(ctx context.Context, _, _ string) (net.Conn, error) { return dial(ctx) },
 		DisableCompression: true,
+		DisableKeepAlives:  true,
 	}}
 }
 
@@ -74,9 +76,6 @@ func (p *Proxy) Inject(seed uint64, rules ...Rule) {
 		p.rules = append(p.rules, &counted{Rule: rule})
 	}
 }
-
-// Close frees the connections to the server.
-func (p *Proxy) Close() { p.transport.CloseIdleConnections() }
 
 var version = regexp.MustCompile(`^/v[0-9.]+/`)
 

@@ -26,7 +26,6 @@ func faulty(t *testing.T) (*faults.Proxy, string) {
 	p := faults.New(func(ctx context.Context) (net.Conn, error) {
 		return new(net.Dialer).DialContext(ctx, "tcp", server.Listener.Addr().String())
 	})
-	t.Cleanup(p.Close)
 	front := httptest.NewServer(p)
 	t.Cleanup(front.Close)
 	return p, front.URL

@@ -74,7 +74,6 @@ func newSlaughter(t *testing.T) *slaughter {
 	})
 	front := httptest.NewServer(s.git)
 	t.Cleanup(front.Close)
-	t.Cleanup(s.git.Close)
 	s.url = front.URL + strings.TrimPrefix(repository(t, server, "app", "RUN [\"/probe\", \"lines\", \"-n\", \"20\", \"-every\", \"5ms\"]\nCMD [\"serve\"]\n"), server.URL)
 	s.daemon = s.engine.startDaemon()
 	build(t, s.client(), "app", "CMD [\"serve\"]\n")
