@@ -58,13 +58,20 @@ func (r *told) take() []string {
 	return events
 }
 
+// route gives what was told last of a container.
+func (r *told) route(id string) Route {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.last[id]
+}
+
 func TestTheRouterIsToldBeforeAContainerIsStopped(t *testing.T) {
 	router := &told{docker: enginetest.Client(t), last: map[string]Route{}}
 	f := setUp(t, func(cfg *Config) { cfg.Router = router })
 	image, name := f.build("game"), f.name("web")
 	c := f.create(api.CreateParams{Image: image, Name: name, Domain: "shop.example.com"})
 	f.until("its start is told", func() bool { return slices.Contains(router.take(), "running reached") })
-	route := router.last[c.ID]
+	route := router.route(c.ID)
 	if route.Name != name || route.Host != name+".test.localhost" || route.Domain != "shop.example.com" || route.Address.Port() != 8080 || route.Started != c.Started {
 		t.Errorf("the route is %+v", route)
 	}
@@ -84,7 +91,7 @@ func TestTheRouterIsToldBeforeAContainerIsStopped(t *testing.T) {
 		t.Fatal(err)
 	}
 	steps("restart", "drain running", "running unreached", "running reached", "release")
-	if router.last[c.ID].Started == c.Started {
+	if router.route(c.ID).Started == c.Started {
 		t.Error("the route does not tell one start from another")
 	}
 	if _, err := f.Stop(t.Context(), name, ptr(1.0)); err != nil {
@@ -99,7 +106,7 @@ func TestAWorkerHasNoHost(t *testing.T) {
 	router := &told{docker: enginetest.Client(t), last: map[string]Route{}}
 	f := setUp(t, func(cfg *Config) { cfg.Router = router })
 	c := f.create(api.CreateParams{Image: f.build("game"), Name: f.name("worker"), Port: ptr(0)})
-	if route := router.last[c.ID]; route.Host != "" || route.Domain != "" {
+	if route := router.route(c.ID); route.Host != "" || route.Domain != "" {
 		t.Errorf("the route is %+v", route)
 	}
 }
