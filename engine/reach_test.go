@@ -86,7 +86,7 @@ func TestAPublishedPortLeadsToOneStartOfTheContainer(t *testing.T) {
 	router.docker = f.docker
 	image, name := f.build("game"), f.name("web")
 	c := f.create(api.CreateParams{Image: image, Name: name, Command: []string{"serve"}, Network: f.name("shop")})
-	first := f.routeOf(router, c.ID)
+	first := router.route(c.ID)
 	if first.Address.Addr() != loopback || first.Port != 8080 || !first.Published || addrOf(f, c.Domain) != first.Address {
 		t.Errorf("the route is %+v", first)
 	}
@@ -107,7 +107,7 @@ func TestAPublishedPortLeadsToOneStartOfTheContainer(t *testing.T) {
 			if _, err := f.Stop(t.Context(), name, ptr(0.0)); err != nil {
 				return err
 			}
-			if stopped := f.routeOf(router, c.ID); stopped.Address.IsValid() {
+			if stopped := router.route(c.ID); stopped.Address.IsValid() {
 				t.Errorf("what is stopped is at %v", stopped.Address)
 			}
 			_, err := f.Start(t.Context(), name)
@@ -117,16 +117,16 @@ func TestAPublishedPortLeadsToOneStartOfTheContainer(t *testing.T) {
 			if err := f.docker.ContainerKill(t.Context(), c.ID, "KILL"); err != nil {
 				return err
 			}
-			wantClass(t, f.Leads(t.Context(), f.routeOf(router, c.ID)), NotRunning, "has ended")
+			wantClass(t, f.Leads(t.Context(), router.route(c.ID)), NotRunning, "has ended")
 			_, err := f.Start(t.Context(), name)
 			return err
 		},
 	} {
-		past = append(past, f.routeOf(router, c.ID))
+		past = append(past, router.route(c.ID))
 		if err := do(); err != nil {
 			t.Fatalf("%s: %v", what, err)
 		}
-		now := f.routeOf(router, c.ID)
+		now := router.route(c.ID)
 		if err := f.Leads(t.Context(), now); err != nil {
 			t.Errorf("after the %s it does not lead there: %v", what, err)
 		}
@@ -135,16 +135,9 @@ func TestAPublishedPortLeadsToOneStartOfTheContainer(t *testing.T) {
 			wantClass(t, f.Leads(t.Context(), route), NotRunning, "is not where it was")
 		}
 	}
-	last := f.routeOf(router, c.ID)
+	last := router.route(c.ID)
 	f.remove(name, false)
 	wantClass(t, f.Leads(t.Context(), last), NotFound, "")
-}
-
-// routeOf gives the last route of a container that the router was told of.
-func (f *fixture) routeOf(router *told, id string) Route {
-	router.mu.Lock()
-	defer router.mu.Unlock()
-	return router.last[id]
 }
 
 // asks gives what is answered at an address, or why nothing is.
