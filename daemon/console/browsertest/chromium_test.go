@@ -64,6 +64,9 @@ type page struct {
 func (b *browser) open(t testing.TB, url string) *page {
 	t.Helper()
 	p := &page{t: t, requests: map[network.RequestID]string{}}
+	// A container that comes or goes is a change of the network to Chromium, which
+	// then gives up what it loads.
+	p.tolerate(`net::ERR_NETWORK_CHANGED`)
 	ctx, end := chromedp.NewContext(b.ctx, chromedp.WithListener(p.hear))
 	p.ctx = ctx
 	t.Cleanup(func() {

@@ -18,9 +18,6 @@ import (
 func openConsole(t testing.TB, d *daemon) *page {
 	t.Helper()
 	p := startBrowser(t, chromedp.WindowSize(1280, 860)).open(t, d.url()+"#token="+d.token)
-	// A container that comes or goes is a change of the network to Chromium, which
-	// then gives up what it loads.
-	p.tolerate(`net::ERR_NETWORK_CHANGED`)
 	const there = `document.querySelector("main .head, main .empty h1")`
 	for tries := 0; p.look(there, 5*time.Second) != "" && tries < 5; tries++ {
 		p.do(chromedp.Reload())
