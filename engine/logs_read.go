@@ -36,6 +36,7 @@ func (e *Engine) openLog(ctx context.Context, id string, o logOptions) (*logRead
 	ctx, cancel := e.untilSilent(ctx)
 	tooLate := time.AfterFunc(readTimeout, cancel)
 	body, err := e.cli.ContainerLogs(ctx, id, o.query())
+	err = unanswered(err)
 	if !tooLate.Stop() {
 		if err == nil {
 			body.Close()
@@ -44,7 +45,7 @@ func (e *Engine) openLog(ctx context.Context, id string, o logOptions) (*logRead
 	}
 	if err != nil {
 		cancel()
-		return nil, unanswered(causeOf(ctx, err))
+		return nil, causeOf(ctx, err)
 	}
 	body = &logBody{ReadCloser: body, ctx: ctx, idle: o.idle, cancel: cancel}
 	return &logReader{newDemuxer(body), body}, nil

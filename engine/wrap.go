@@ -98,16 +98,19 @@ func within[T any](ctx context.Context, limit time.Duration, question func(conte
 	bounded, cancel := context.WithTimeout(ctx, limit)
 	defer cancel()
 	answer, err := question(bounded)
+	err = unanswered(err)
 	if err != nil && bounded.Err() != nil && ctx.Err() == nil {
 		err = unavailable(err, api.OutcomeNone, "the engine did not answer within %v: see whether it is overloaded", limit)
 	}
-	return answer, unanswered(err)
+	return answer, err
 }
 
 // unanswered gives the error of a request to which no answer began. A connection
-// that was closed in place of one is no io.EOF, which is how answers end.
+// that was closed in place of one is no io.EOF, which is how answers end. What says
+// already what it means stays.
 func unanswered(err error) error {
-	if errors.Is(err, io.EOF) {
+	var known *Error
+	if errors.Is(err, io.EOF) && !errors.As(err, &known) {
 		return fmt.Errorf("%w: the connection was closed in place of an answer", io.ErrUnexpectedEOF)
 	}
 	return err
