@@ -46,7 +46,8 @@ func hasToken(values []string, token string) bool {
 }
 
 // hostname reads a Host: it gives it in lower case, without port and trailing
-// dot. What is not made of a host name's characters is none.
+// dot. What is not made of a host name's characters, or has a label without
+// any, is none.
 func hostname(host string) (name string, ok bool) {
 	name, port, hasPort := strings.Cut(host, ":")
 	if hasPort {
@@ -60,5 +61,5 @@ func hostname(host string) (name string, ok bool) {
 			return "", false
 		}
 	}
-	return name, name != "" && len(name) <= 253
+	return name, len(name) <= 253 && !strings.Contains("."+name+".", "..")
 }
