@@ -27,7 +27,7 @@ func (w *workshop) run1(name, step string) (*transcript, error) {
 func TestAStepCannotTakeTheHostsProcesses(t *testing.T) {
 	bothBuilders(t, func(t *testing.T, w *workshop) {
 		w.cfg.BuildLimits.Pids = 60
-		out, err := w.run1("forks", `["/probe", "fork", "200"]`)
+		out, err := w.run1("forks", `["/probe", "fork", "200", "1m"]`)
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -65,8 +65,10 @@ func TestAnOldEngineIsRefusedForASwarm(t *testing.T) {
 	d.flags = []string{"--engine", "auto", "--docker-host", m.Socket, "--registry", "registry.example.com:5000"}
 	d.start(t)
 	defer d.stop(t)
-	refusal := refused(d.connect(t), api.CodeUnavailable, "create", map[string]any{"image": "app", "name": "app"})
-	if !strings.Contains(refusal.Data.Reason, "1.44") || !strings.Contains(refusal.Data.Reason, "new privileges") {
-		t.Errorf("the reason is %q", refusal.Data.Reason)
-	}
+	w, reason := d.connect(t), ""
+	defer func() { t.Log(reason) }()
+	eventually(t, "the engine is refused for its age", func() bool {
+		reason = refused(w, api.CodeUnavailable, "create", map[string]any{"image": "app", "name": "app"}).Data.Reason
+		return strings.Contains(reason, "1.44") && strings.Contains(reason, "new privileges")
+	})
 }
