@@ -170,7 +170,10 @@ func (b *imageBuild) build(ctx context.Context, source *git.Snapshot, files *con
 	go func() {
 		err := source.WriteTar(ctx, writer, files.keep)
 		writer.CloseWithError(err)
-		sent <- errors.Join(err, source.Close()) // the next build of it need not wait
+		if err := source.Close(); err != nil { // already, so that the next build of it need not wait
+			b.log.Warn("a clone could not be put away", zap.String("build", b.id), zap.Error(err))
+		}
+		sent <- err
 	}()
 	err = builder.Run(ctx, b.cli, b.options(network, recipe, bases), reader, b.out.Line)
 	reader.CloseWithError(errNotWanted)

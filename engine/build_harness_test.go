@@ -216,9 +216,11 @@ func (w *workshop) untilIdle() {
 // relay passes connections on to an engine until it is cut.
 type relay struct {
 	host string
+	lis  net.Listener
+
 	mu   sync.Mutex
 	open []net.Conn
-	lis  net.Listener
+	most int64 // bytes that a connection may send to the engine before it is cut; 0 for any number
 }
 
 func newRelay(t *testing.T, to string) *relay {
@@ -255,8 +257,19 @@ func (r *relay) pass(a, b net.Conn) {
 		a.Close()
 		b.Close()
 	}
+	sent := io.Reader(a)
+	if r.most > 0 {
+		sent = io.LimitReader(a, r.most)
+	}
 	go func() { _, _ = io.Copy(a, b); both() }()
-	go func() { _, _ = io.Copy(b, a); both() }()
+	go func() { _, _ = io.Copy(b, sent); both() }()
+}
+
+// cutAfter has each new connection cut that sends so many bytes to the engine.
+func (r *relay) cutAfter(bytes int64) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.most = bytes
 }
 
 // cut ends all connections, and takes no more.

@@ -2,6 +2,7 @@ package engine
 
 import (
 	"context"
+	"crypto/rand"
 	"errors"
 	"maps"
 	"slices"
@@ -216,6 +217,26 @@ func TestAnEngineThatGoesAwayIsSaid(t *testing.T) {
 		}()
 		_, err = e.Build(t.Context(), p, w.name("b1"), out)
 		close(out.said)
+		if lost := wantClass(t, err, Unavailable, "interrupted"); lost.Data.Outcome != api.OutcomeUnknown {
+			t.Errorf("the outcome is %q", lost.Data.Outcome)
+		}
+		w.untilIdle()
+	})
+}
+
+func TestAnEngineThatGoesAwayWhileItTakesTheContextIsSaid(t *testing.T) {
+	bothBuilders(t, func(t *testing.T, w *workshop) {
+		relay := newRelay(t, w.docker.DaemonHost())
+		relay.cutAfter(1 << 20)
+		e := w.run(Config{Host: relay.host, Instance: w.cfg.Instance, AllowGit: w.cfg.AllowGit, TempDir: w.cfg.TempDir, Builder: w.cfg.Builder})
+		large := make([]byte, 16<<20)
+		rand.Read(large)
+		repo := w.Repo("app", map[string]string{"Dockerfile": "FROM " + w.base + "\nCOPY large /\n", "large": string(large)})
+		p, err := e.CheckBuild(api.BuildParams{Name: w.name("app"), URL: repo.URL})
+		if err != nil {
+			t.Fatal(err)
+		}
+		_, err = e.Build(t.Context(), p, w.name("b1"), newTranscript())
 		if lost := wantClass(t, err, Unavailable, "interrupted"); lost.Data.Outcome != api.OutcomeUnknown {
 			t.Errorf("the outcome is %q", lost.Data.Outcome)
 		}

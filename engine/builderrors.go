@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"os/exec"
 	"path"
 	"regexp"
@@ -49,6 +50,13 @@ func gitError(err error) error {
 // more of it.
 var errNotWanted = errors.New("the engine does not want the rest of the context")
 
+// notTaken says that a context was not sent whole because of who takes it: what
+// became of the build says why. A connection that is lost in the middle closes the
+// pipe itself.
+func notTaken(sent error) bool {
+	return errors.Is(sent, errNotWanted) || errors.Is(sent, io.ErrClosedPipe)
+}
+
 // failure gives the error of a build out of what the engine said, and what
 // became of the context on its way there.
 func (b *imageBuild) failure(ctx context.Context, err, sent error, files *contextFiles) error {
@@ -56,7 +64,7 @@ func (b *imageBuild) failure(ctx context.Context, err, sent error, files *contex
 	switch {
 	case err == nil, ctx.Err() != nil:
 		return err
-	case sent != nil && !errors.Is(sent, errNotWanted):
+	case sent != nil && !notTaken(sent):
 		return gitError(sent)
 	case errors.As(err, &failed):
 	case lost(err):
