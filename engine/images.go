@@ -88,13 +88,14 @@ func (e *Engine) RemoveImage(ctx context.Context, name string) (api.Image, error
 	return last, nil
 }
 
-// buildsOf gives the builds that NAME or NAME:COMMIT means, the latest first.
+// buildsOf gives the builds that NAME or NAME:COMMIT means, the latest first, with
+// all the tags that they have of NAME: the latest one has two.
 func (e *Engine) buildsOf(ctx context.Context, name string) ([]image.Summary, error) {
-	reference := e.repository + name
-	if !strings.Contains(name, ":") {
-		reference += ":*"
+	base, _, one := strings.Cut(name, ":")
+	builds, err := e.listImages(ctx, filters.Arg("reference", e.repository+base+":*"))
+	if one {
+		builds = slices.DeleteFunc(builds, func(i image.Summary) bool { return !slices.Contains(i.RepoTags, e.repository+name) })
 	}
-	builds, err := e.listImages(ctx, filters.Arg("reference", reference))
 	if err == nil && len(builds) == 0 {
 		err = notFound(kindImage, name, "there is no image called %s: images shows those that there are", quote(name))
 	}

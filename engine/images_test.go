@@ -59,6 +59,19 @@ func TestRemovingANameRemovesAllItsBuilds(t *testing.T) {
 	}
 }
 
+func TestRemovingABuildRemovesItThoughItIsTheLatest(t *testing.T) {
+	f := setUp(t)
+	image := f.retag(f.build("game"), "fedcba9876")
+	removed, err := f.RemoveImage(t.Context(), image+":"+testCommit)
+	if err != nil || removed.Commit != testCommit {
+		t.Errorf("it answered %+v, %v", removed, err)
+	}
+	all, err := f.Images(t.Context())
+	if err != nil || len(all) != 1 || all[0].Name != image+":fedcba9876" {
+		t.Errorf("what is left is %+v, %v", all, err)
+	}
+}
+
 // retag gives an image's tags away: image:latest is another build from now on.
 func (f *fixture) retag(image, commit string) string {
 	f.t.Helper()
