@@ -27,10 +27,11 @@ const (
 	healthRetries  = 3
 )
 
-// trialTime is how long a container with this HEALTHCHECK, if any, has until it
-// serves.
+// trialTime is how long a container has until it serves, with the HEALTHCHECK, if
+// any, of its image or its own, which is slower.
 func (e *Engine) trialTime(check *container.HealthConfig) time.Duration {
 	limit := cmp.Or(e.cfg.UpdateTime, updateTime)
+	check = slowHealthcheck(check)
 	if check == nil {
 		return limit
 	}
