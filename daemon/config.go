@@ -113,6 +113,14 @@ func (c Config) withDefaults() Config {
 	return c
 }
 
+// hosts are the names that the control listeners go by, beside localhost.
+func (c Config) hosts() []string {
+	if c.PublicHost == "" {
+		return c.AllowHost
+	}
+	return append(slices.Clone(c.AllowHost), c.PublicHost)
+}
+
 // check refuses what would expose the daemon, or cannot work.
 func (c Config) check() error {
 	if c.Builds < 1 {

@@ -11,7 +11,6 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
-	"slices"
 	"time"
 
 	systemd "github.com/coreos/go-systemd/v22/daemon"
@@ -212,11 +211,7 @@ func (d *Daemon) shutdown(ctx context.Context, servers []*http.Server) error {
 
 // guard checks the callers of a control listener that is no Unix socket.
 func (d *Daemon) guard() *access.Guard {
-	hosts := d.cfg.AllowHost
-	if d.cfg.PublicHost != "" {
-		hosts = append(slices.Clone(hosts), d.cfg.PublicHost)
-	}
-	return &access.Guard{Tokens: d.tokens, Hosts: hosts, Origins: d.cfg.AllowOrigin, BehindProxy: d.cfg.BehindProxy}
+	return &access.Guard{Tokens: d.tokens, Hosts: d.cfg.hosts(), Origins: d.cfg.AllowOrigin, BehindProxy: d.cfg.BehindProxy}
 }
 
 func ignoreCancel(err error) error {

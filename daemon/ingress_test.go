@@ -194,6 +194,24 @@ func TestATLSConfigurationThatCannotWorkIsRefusedAtStart(t *testing.T) {
 	}
 }
 
+func TestNoContainerGetsANameThatTheDaemonGoesBy(t *testing.T) {
+	w := runDaemon(t, func(cfg *Config) {
+		cfg.Domain, cfg.PublicHost, cfg.BehindProxy = "example.com", "dock.example.com", true
+		cfg.AllowHost = []string{"Dock.example.org"}
+	}).dial()
+	for _, c := range []struct{ name, domain, param string }{
+		{"dock", "", "name"},
+		{"web", "dock.example.org", "domain"},
+		{"web", "dock.example.com", "domain"},
+	} {
+		refused := w.fails(api.CodeInvalidParams, "create", map[string]any{"image": "nosuch", "name": c.name, "domain": c.domain})
+		if refused.Data.Param != c.param || !strings.Contains(refused.Data.Reason, "the daemon itself") {
+			t.Errorf("%s at %q: %+v", c.name, c.domain, refused.Data)
+		}
+	}
+	w.fails(api.CodeNotFound, "create", map[string]any{"image": "nosuch", "name": "dock2", "domain": "shop.example.org"})
+}
+
 func TestRequestsAreLoggedIfThatIsWanted(t *testing.T) {
 	d := runDaemon(t, func(cfg *Config) { cfg.AccessLog = true })
 	visit(t, strings.TrimPrefix(d.Ingress, "http://"), "http://nobody.localhost/path?secret", nil)

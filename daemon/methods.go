@@ -3,6 +3,7 @@ package daemon
 import (
 	"context"
 	"encoding/json"
+	"fmt"
 	"reflect"
 	"strings"
 
@@ -30,6 +31,7 @@ func allMethods() methodTable {
 		}, removeImage),
 		define("create", access.Deploy, "Create a container from an image, and start it.", traits[api.CreateParams]{
 			errors:  []api.Code{api.CodeNotFound, api.CodeConflict, api.CodeStartFailed},
+			check:   checkCreate,
 			claims:  createClaims,
 			prepare: prepareCreate,
 		}, create),
@@ -116,6 +118,21 @@ func createClaims(_ string, p *api.CreateParams) []claim {
 		claims = append(claims, claim{"volume", name, classFree})
 	}
 	return claims
+}
+
+// checkCreate refuses a container the names that the daemon itself goes by: who
+// calls it there, at the port of the ingress, would get the app, with a certificate
+// that is right, and may show it a token.
+func checkCreate(d *Daemon, _ *call, p *api.CreateParams) error {
+	for _, host := range d.cfg.hosts() {
+		switch {
+		case strings.EqualFold(p.Domain, host):
+			return invalidParam("domain", fmt.Sprintf("domain %q is not allowed: the daemon itself goes by it; choose another", host))
+		case strings.EqualFold(p.Name+"."+d.cfg.Domain, host):
+			return invalidParam("name", fmt.Sprintf("name %q is not allowed: its domain would be %s, which the daemon itself goes by; choose another", p.Name, host))
+		}
+	}
+	return nil
 }
 
 func create(ctx context.Context, d *Daemon, c *call, p *api.CreateParams) (api.Container, error) {
