@@ -68,7 +68,7 @@ func Open(dir string, limit int, run Run, log *zap.Logger) (*Jobs, error) {
 
 // Start starts a build, or puts it in the queue. If a build with the same
 // parameters has not ended yet, it gives that one; if another build of the name
-// has not, the error is a conflict.
+// has not, or it is being stopped, the error is a conflict.
 func (j *Jobs) Start(p api.BuildParams) (*Job, error) {
 	j.mu.Lock()
 	defer j.mu.Unlock()
@@ -76,10 +76,13 @@ func (j *Jobs) Start(p api.BuildParams) (*Job, error) {
 		return nil, unavailable()
 	}
 	if current := j.current(p.Name); current != nil {
-		if reflect.DeepEqual(current.params, p) && !current.stopping {
+		if current.stopping {
+			return nil, taken(p.Name, current.ID, "is being stopped; try again when it has ended")
+		}
+		if reflect.DeepEqual(current.params, p) {
 			return current, nil
 		}
-		return nil, taken(p.Name, current.ID)
+		return nil, taken(p.Name, current.ID, "has not ended and has other parameters; wait for it, or stop it with cancelBuild")
 	}
 	job, err := newJob(j, p)
 	if err != nil {
@@ -285,9 +288,8 @@ func notFound(name, reason string) error {
 	return api.NewError(api.CodeNotFound, reason, api.ErrorData{Kind: "build", Name: name})
 }
 
-func taken(name, id string) error {
-	return api.NewError(api.CodeConflict, fmt.Sprintf(
-		"build %s of %q has not ended and has other parameters; wait for it, or stop it with cancelBuild", id, name),
+func taken(name, id, why string) error {
+	return api.NewError(api.CodeConflict, fmt.Sprintf("build %s of %q %s", id, name, why),
 		api.ErrorData{Kind: "build", Name: name, Holder: id})
 }
 

@@ -167,6 +167,26 @@ func TestEqualParametersJoinAndOthersConflict(t *testing.T) {
 	}
 }
 
+func TestABuildThatIsBeingStoppedIsNotJoined(t *testing.T) {
+	stop := make(chan struct{})
+	jobs := open(t, t.TempDir(), 1, func(ctx context.Context, _ api.BuildParams, _ string, _ engine.BuildOutput) (api.Build, error) {
+		<-ctx.Done()
+		<-stop
+		return api.Build{}, ctx.Err()
+	})
+	job := start(t, jobs, params("a"))
+	job.Attach()(true)
+	_, err := jobs.Start(params("a"))
+	if e := wantCode(t, err, api.CodeConflict); e.Data.Holder != job.ID || !strings.Contains(e.Message, "is being stopped") {
+		t.Errorf("it is refused with %q", e.Message)
+	}
+	close(stop)
+	wait(t, job)
+	if again := start(t, jobs, params("a")); again == job {
+		t.Error("a build that was stopped was joined")
+	}
+}
+
 func TestBuildsBeyondTheLimitWaitInOrderAndSayWhere(t *testing.T) {
 	work := make(steps)
 	jobs := open(t, t.TempDir(), 1, work.run)
