@@ -8,6 +8,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/docker/docker/api/types/image"
 	"github.com/docker/docker/api/types/versions"
 	"go.uber.org/zap"
 
@@ -44,7 +45,7 @@ func (e *Engine) Build(ctx context.Context, p api.BuildParams, id string, out Bu
 	if err := b.all(bounded); err != nil {
 		return api.Build{}, err
 	}
-	image, err := e.cli.ImageInspect(ctx, b.tag(b.commit))
+	image, err := b.made(ctx)
 	if err != nil {
 		return api.Build{}, e.wrap(err, kindImage, p.Name, "the image %s cannot be read", p.Name)
 	}
@@ -92,8 +93,18 @@ func (b *imageBuild) all(ctx context.Context) error {
 	if err := b.build(ctx, source, files); err != nil {
 		return err
 	}
-	b.prune(context.WithoutCancel(ctx), b.p.Name)
+	pruning, cancel := b.untilSilent(context.WithoutCancel(ctx))
+	defer cancel()
+	b.prune(pruning, b.p.Name)
 	return nil
+}
+
+// made gives the image, unless the engine falls silent.
+func (b *imageBuild) made(ctx context.Context) (image.InspectResponse, error) {
+	ctx, cancel := b.untilSilent(ctx)
+	defer cancel()
+	found, err := b.cli.ImageInspect(ctx, b.tag(b.commit))
+	return found, causeOf(ctx, err)
 }
 
 // fetch fetches the repository, and says so.

@@ -2,13 +2,17 @@ package engine
 
 import (
 	"fmt"
+	"regexp"
 	"slices"
 	"testing"
+	"time"
 
 	"github.com/docker/docker/api/types/filters"
 	"github.com/docker/docker/api/types/image"
 
 	"github.com/dockwire/dockwire/client/api"
+	"github.com/dockwire/dockwire/engine/enginetest"
+	"github.com/dockwire/dockwire/engine/enginetest/faults"
 )
 
 // buildsLeft gives the commits of the builds that the engine has of an image, by
@@ -76,6 +80,46 @@ func TestTheLastBuildsAndThoseInUseAreKept(t *testing.T) {
 			t.Errorf("when nobody uses them any more %v are left", left)
 		}
 	})
+}
+
+// The image is there, and who waits for it gets it, whatever becomes of those that
+// are to make room for it.
+func TestABuildDoesNotWaitForASilentEngineToRemoveOldOnes(t *testing.T) {
+	w := newWorkshop(t, "auto")
+	proxy := enginetest.NewProxy(t)
+	cfg := w.cfg
+	cfg.Host, cfg.KeepBuilds = proxy.Socket(), 1
+	e := w.run(cfg)
+	proxy.Inject(1, faults.Rule{
+		Match: regexp.MustCompile("^DELETE /images/"),
+		Hit:   func(string) { e.silence.fall() },
+		Delay: time.Hour,
+	})
+	repo := w.Repo("app", map[string]string{"Dockerfile": "FROM scratch\nCOPY v /\n"})
+	name := w.name("app")
+	for i := range 2 {
+		repo.Commit(map[string]string{"v": fmt.Sprint(i)})
+		p, err := e.CheckBuild(api.BuildParams{Name: name, URL: repo.URL})
+		if err != nil {
+			t.Fatal(err)
+		}
+		ended := make(chan error, 1)
+		go func() {
+			_, err := e.Build(t.Context(), p, w.name("b1"), newTranscript())
+			ended <- err
+		}()
+		select {
+		case err := <-ended:
+			if err != nil {
+				t.Fatal(err)
+			}
+		case <-time.After(patience):
+			t.Fatal("it waits for the engine")
+		}
+	}
+	if left := w.buildsLeft(name); len(left) != 2 {
+		t.Errorf("what is left is %v", left)
+	}
 }
 
 func TestLabelsInADockerfileDoNotCount(t *testing.T) {
