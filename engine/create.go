@@ -267,8 +267,12 @@ func domainTaken(host, holder string) error {
 	return conflict(kindDomain, host, holder, "the domain %s belongs to the container %s, which was created with another token: choose another domain, or remove it", host, holder)
 }
 
-// undoTimeout is how long a create that failed has for undoing what it did.
-const undoTimeout = 30 * time.Second
+// How long a create that failed has for undoing what it did: so long, and for each
+// step, of which many replicas have many, so much more.
+const (
+	undoTimeout = 30 * time.Second
+	undoStep    = 2 * time.Second
+)
 
 // undoing is what to do, last first, when a create fails.
 type undoing []func(context.Context) error
@@ -276,7 +280,7 @@ type undoing []func(context.Context) error
 func (u *undoing) add(step func(context.Context) error) { *u = append(*u, step) }
 
 func (u *undoing) run(ctx context.Context, log *zap.Logger) {
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), undoTimeout)
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), undoTimeout+time.Duration(len(*u))*undoStep)
 	defer cancel()
 	for i := len(*u) - 1; i >= 0; i-- {
 		if err := (*u)[i](ctx); err != nil {

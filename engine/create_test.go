@@ -2,15 +2,20 @@ package engine
 
 import (
 	"cmp"
+	"context"
 	"os"
 	"path/filepath"
 	"slices"
 	"strings"
 	"sync"
 	"testing"
+	"testing/synctest"
+	"time"
 
 	"github.com/docker/docker/api/types/container"
 	"github.com/docker/docker/api/types/network"
+	"go.uber.org/zap"
+	"go.uber.org/zap/zaptest/observer"
 
 	"github.com/dockwire/dockwire/client/api"
 	"github.com/dockwire/dockwire/engine/enginetest"
@@ -99,6 +104,26 @@ func TestACreateThatFailsSaysWhyAndLeavesNothing(t *testing.T) {
 
 func exitedWith(code int) func(*Error) bool {
 	return func(e *Error) bool { return e.Data.ExitCode != nil && *e.Data.ExitCode == code }
+}
+
+// A hundred replicas that were made are two hundred steps back.
+func TestAllThatWasDoneIsUndoneHoweverMuchItIs(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var undo undoing
+		undone := 0
+		for range 2 * mostReplicasHere {
+			undo.add(func(ctx context.Context) error {
+				pause(ctx, time.Second)
+				undone++
+				return ctx.Err()
+			})
+		}
+		core, logged := observer.New(zap.WarnLevel)
+		undo.run(t.Context(), zap.New(core))
+		if undone != len(undo) || logged.Len() > 0 {
+			t.Errorf("of %d steps %d were tried, and %d failed", len(undo), undone, logged.Len())
+		}
+	})
 }
 
 func TestAContainerWhoseLimitsAreNotAppliedIsRemoved(t *testing.T) {
