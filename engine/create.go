@@ -19,10 +19,18 @@ import (
 
 // Create makes the container that p describes, for the token called owner, and
 // starts it unless p says not to; with replicas, its siblings too, all of them or
-// none. What cannot be is refused before the engine is asked for anything; a create
-// that fails undoes what it did. Until it answers, nobody else sees the container.
+// none. What cannot be is refused, and its hosts are reserved, before the engine is
+// asked for anything; a create that fails undoes what it did. Until it answers,
+// nobody else sees the container.
 func (e *Engine) Create(ctx context.Context, p api.CreateParams, owner string) (api.Container, error) {
-	s, volumes, err := e.specOf(ctx, p, owner)
+	release := func() {}
+	defer func() { release() }()
+	s, volumes, err := e.specFrom(ctx, p, owner, func(ctx context.Context) (image facts, err error) {
+		if release, err = e.takeHosts(p.Name, owner, e.domainOf(p.Name, p.Domain)); err != nil {
+			return facts{}, err
+		}
+		return e.source(ctx, p.Image) // which may take long to be pulled
+	})
 	if err != nil {
 		return api.Container{}, err
 	}
@@ -220,16 +228,27 @@ func (e *Engine) enterNetwork(ctx context.Context, s *spec, undo *undoing) (leav
 // reserve takes the container's name and hosts, until release. By then they are
 // in the state.
 func (e *Engine) reserve(ctx context.Context, s spec) (release func(), err error) {
-	release, host, holder := e.hosts.take(s.Name, s.owner(), e.hostOf(s.Name), s.domain)
-	if release == nil {
-		return nil, domainTaken(host, holder)
-	}
-	if err = e.nameFree(ctx, s.Name); err == nil {
-		err = domainFree(e.state, s)
-	}
+	release, err = e.takeHosts(s.Name, s.owner(), s.domain)
 	if err != nil {
+		return nil, err
+	}
+	if err := e.nameFree(ctx, s.Name); err != nil {
 		release()
 		return nil, err
+	}
+	return release, nil
+}
+
+// takeHosts takes the hosts of a container, until release. If they are another
+// owner's there is nothing to release.
+func (e *Engine) takeHosts(name, owner, domain string) (release func(), err error) {
+	release, host, holder := e.hosts.take(name, owner, e.hostOf(name), domain)
+	if release == nil {
+		return func() {}, domainTaken(host, holder)
+	}
+	if err := domainFree(e.state, name, owner, domain); err != nil {
+		release()
+		return func() {}, err
 	}
 	return release, nil
 }
@@ -254,10 +273,10 @@ func (e *Engine) nameFree(ctx context.Context, name string) error {
 }
 
 // domainFree refuses a domain that containers of another owner have.
-func domainFree(known *state, s spec) error {
-	for _, r := range known.at(s.domain) {
-		if r.Name != s.Name && r.owner != s.owner() {
-			return domainTaken(s.domain, r.Name)
+func domainFree(known *state, name, owner, domain string) error {
+	for _, r := range known.at(domain) {
+		if r.Name != name && r.owner != owner {
+			return domainTaken(domain, r.Name)
 		}
 	}
 	return nil

@@ -2,11 +2,14 @@ package engine
 
 import (
 	"fmt"
+	"regexp"
 	"slices"
 	"sync"
 	"testing"
 
 	"github.com/dockwire/dockwire/client/api"
+	"github.com/dockwire/dockwire/engine/enginetest"
+	"github.com/dockwire/dockwire/engine/enginetest/faults"
 )
 
 func TestADomainIsSharedByTheContainersOfOneOwnerOnly(t *testing.T) {
@@ -44,6 +47,36 @@ func TestADomainIsSharedByTheContainersOfOneOwnerOnly(t *testing.T) {
 	f.remove(f.name("web-2"), false)
 	if err := makes(f.Engine, "other", "another"); err != nil {
 		t.Errorf("a domain that is free again: %v", err)
+	}
+}
+
+// An image may take minutes to be pulled.
+func TestADomainIsReservedBeforeTheImageIsLookedFor(t *testing.T) {
+	proxy := enginetest.NewProxy(t)
+	f := setUp(t, func(cfg *Config) { cfg.Host, cfg.AllowImages = proxy.Socket(), []string{"localhost:1/*"} })
+	pulls, ends := make(chan struct{}), make(chan struct{})
+	end := sync.OnceFunc(func() { close(ends) })
+	defer end()
+	proxy.Inject(0, faults.Rule{Match: regexp.MustCompile("^POST /images/create"), Before: func() { close(pulls); <-ends }, Fail: true})
+	p := api.CreateParams{Image: "localhost:1/game", Name: f.name("web"), Domain: "shop.example.com"}
+	first := make(chan error, 1)
+	go func() {
+		_, err := f.Create(t.Context(), p, "one")
+		first <- err
+	}()
+	<-pulls
+	other := api.CreateParams{Image: f.build("game"), Name: f.name("other"), Domain: p.Domain, Start: ptr(false)}
+	_, err := f.Create(t.Context(), other, "another")
+	if known := wantClass(t, err, Conflict, "another token"); known.Data.Holder != p.Name {
+		t.Errorf("the data are %+v", known.Data)
+	}
+	same := api.CreateParams{Image: other.Image, Name: p.Name, Domain: "else.example.com"}
+	_, err = f.Create(t.Context(), same, "another")
+	wantClass(t, err, Conflict, p.Name)
+	end()
+	wantClass(t, <-first, NotFound, "could not be pulled")
+	if _, err := f.Create(t.Context(), other, "another"); err != nil {
+		t.Errorf("when the first has failed: %v", err)
 	}
 }
 

@@ -15,8 +15,8 @@ type reservation struct {
 }
 
 // take reserves all of the hosts for the container called name of the owner, or
-// none and says which one the create of another owner's container has. Those of
-// one owner share their domains. The host that a container has by its name is
+// none and says which one another owner's create has, be it of the same name. Those
+// of one owner share their domains. The host that a container has by its name is
 // nobody's domain: checkDomain refuses it. A container may take what it has, and
 // has it until it was released as often.
 func (r *reservations) take(name, owner string, hosts ...string) (release func(), host, holder string) {
@@ -24,7 +24,7 @@ func (r *reservations) take(name, owner string, hosts ...string) (release func()
 	defer r.mu.Unlock()
 	for _, host := range hosts {
 		for holder, of := range r.holders[host] {
-			if holder != name && of.owner != owner {
+			if of.owner != owner {
 				return nil, host, holder
 			}
 		}

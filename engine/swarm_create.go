@@ -100,7 +100,7 @@ func (s *Swarm) reserve(ctx context.Context, m *manager, spec serviceSpec) (rele
 		return nil, domainTaken(host, holder)
 	}
 	if err = nameFreeOnSwarm(ctx, m, spec.Name); err == nil {
-		err = domainFree(s.state, spec.spec)
+		err = domainFree(s.state, spec.Name, spec.owner(), spec.domain)
 	}
 	if err != nil {
 		release()
