@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/containerd/errdefs"
 	"github.com/docker/docker/api/types/filters"
 	"github.com/docker/docker/api/types/image"
 
@@ -121,8 +122,12 @@ func (e *Engine) removeBuilds(ctx context.Context, name string, builds []image.S
 	}
 	for _, build := range builds {
 		for _, tag := range build.RepoTags {
-			if _, err := e.cli.ImageRemove(ctx, tag, image.RemoveOptions{PruneChildren: true}); err != nil {
-				return e.wrapMutation(err, kindImage, name, "the image %s could not be removed: it is in use", quote(name))
+			_, err := e.cli.ImageRemove(ctx, tag, image.RemoveOptions{PruneChildren: true})
+			if errdefs.IsConflict(err) {
+				return conflict(kindImage, name, "", "the image %s could not be removed: something at the engine that is not ours uses it", quote(name))
+			}
+			if err != nil {
+				return e.wrapMutation(err, kindImage, name, "the image %s could not be removed", quote(name))
 			}
 		}
 	}

@@ -1,10 +1,17 @@
 package engine
 
 import (
+	"context"
+	"regexp"
 	"slices"
+	"strings"
 	"testing"
 
+	"github.com/docker/docker/api/types/container"
+
 	"github.com/dockwire/dockwire/client/api"
+	"github.com/dockwire/dockwire/engine/enginetest"
+	"github.com/dockwire/dockwire/engine/enginetest/faults"
 )
 
 func TestImagesAreListedByNameWithTheirContainers(t *testing.T) {
@@ -70,6 +77,25 @@ func TestRemovingABuildRemovesItThoughItIsTheLatest(t *testing.T) {
 	if err != nil || len(all) != 1 || all[0].Name != image+":fedcba9876" {
 		t.Errorf("what is left is %+v, %v", all, err)
 	}
+}
+
+func TestWhyAnImageIsNotRemovedIsSaid(t *testing.T) {
+	proxy := enginetest.NewProxy(t)
+	f := setUp(t, func(cfg *Config) { cfg.Host = proxy.Socket() })
+	image := f.build("game")
+	id := f.runForeign(image, f.name("foreign"))
+	t.Cleanup(func() {
+		if err := f.docker.ContainerRemove(context.Background(), id, container.RemoveOptions{Force: true}); err != nil {
+			t.Error(err)
+		}
+	})
+	proxy.Inject(0, faults.Rule{Match: regexp.MustCompile("^DELETE /images/"), Times: 1, Lose: true})
+	_, err := f.RemoveImage(t.Context(), image)
+	if lost := wantClass(t, err, Unavailable, "cannot be reached"); strings.Contains(lost.Reason, "use") {
+		t.Errorf("of an engine that went away it says %q", lost.Reason)
+	}
+	_, err = f.RemoveImage(t.Context(), image)
+	wantClass(t, err, Conflict, "that is not ours uses it")
 }
 
 // retag gives an image's tags away: image:latest is another build from now on.
