@@ -48,11 +48,10 @@ func checkBuild(d *Daemon, _ *call, p *api.BuildParams) error {
 // build belongs to the daemon: a caller that goes away does not stop it, one
 // that cancels does if it was the last.
 func build(ctx context.Context, d *Daemon, c *call, p *api.BuildParams) (api.Build, error) {
-	job, after, err := d.findOrStart(ctx, c, p)
+	job, after, detach, err := d.findOrStart(ctx, c, p)
 	if err != nil {
 		return api.Build{}, err
 	}
-	detach := job.Attach()
 	defer func() { detach(c.Cancelled()) }()
 	seq := after
 	if !c.Notification() {
@@ -79,23 +78,23 @@ func wait(ctx context.Context, job *builds.Job) error {
 	}
 }
 
-func (d *Daemon) findOrStart(ctx context.Context, c *call, p *api.BuildParams) (job *builds.Job, after int64, err error) {
+func (d *Daemon) findOrStart(ctx context.Context, c *call, p *api.BuildParams) (job *builds.Job, after int64, detach func(cancelled bool), err error) {
 	if p.After != "" {
 		return d.builds.Find(p.Name, p.After)
 	}
 	if err := c.turn.wait(ctx); err != nil {
-		return nil, 0, err
+		return nil, 0, nil, err
 	}
-	job, err = d.builds.Start(*p)
+	job, detach, err = d.builds.Start(*p)
 	if err != nil {
 		c.turn.leave()
-		return nil, 0, err
+		return nil, 0, nil, err
 	}
 	go func() {
 		<-job.Done()
 		c.turn.leave()
 	}()
-	return job, 0, nil
+	return job, 0, detach, nil
 }
 
 // runBuild runs a job on the engine. Its errors are as callers get them.

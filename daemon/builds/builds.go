@@ -68,25 +68,25 @@ func Open(dir string, limit int, run Run, log *zap.Logger) (*Jobs, error) {
 
 // Start starts a build, or puts it in the queue. If a build with the same
 // parameters has not ended yet, it gives that one; if another build of the name
-// has not, or it is being stopped, the error is a conflict.
-func (j *Jobs) Start(p api.BuildParams) (*Job, error) {
+// has not, or it is being stopped, the error is a conflict. The caller is attached
+// to the build until it calls detach.
+func (j *Jobs) Start(p api.BuildParams) (job *Job, detach func(cancelled bool), err error) {
 	j.mu.Lock()
 	defer j.mu.Unlock()
 	if j.closed {
-		return nil, unavailable()
+		return nil, nil, unavailable()
 	}
 	if current := j.current(p.Name); current != nil {
 		if current.stopping {
-			return nil, taken(p.Name, current.ID, "is being stopped; try again when it has ended")
+			return nil, nil, taken(p.Name, current.ID, "is being stopped; try again when it has ended")
 		}
 		if reflect.DeepEqual(current.params, p) {
-			return current, nil
+			return current, current.attach(), nil
 		}
-		return nil, taken(p.Name, current.ID, "has not ended and has other parameters; wait for it, or stop it with cancelBuild")
+		return nil, nil, taken(p.Name, current.ID, "has not ended and has other parameters; wait for it, or stop it with cancelBuild")
 	}
-	job, err := newJob(j, p)
-	if err != nil {
-		return nil, err
+	if job, err = newJob(j, p); err != nil {
+		return nil, nil, err
 	}
 	j.add(job)
 	j.ended.Add(1)
@@ -96,22 +96,22 @@ func (j *Jobs) Start(p api.BuildParams) (*Job, error) {
 		j.waiting = append(j.waiting, job)
 		j.tellPositions()
 	}
-	return job, nil
+	return job, job.attach(), nil
 }
 
 // Find gives the build that a cursor points into, and the number of the line
-// that the cursor stands behind.
-func (j *Jobs) Find(name, cursor string) (*Job, int64, error) {
+// that the cursor stands behind. The caller is attached to it until it calls detach.
+func (j *Jobs) Find(name, cursor string) (job *Job, after int64, detach func(cancelled bool), err error) {
 	id, line, _ := strings.Cut(cursor, "-")
-	after, err := strconv.ParseInt(line, 36, 64)
+	after, err = strconv.ParseInt(line, 36, 64)
 	j.mu.Lock()
-	job := j.jobs[id]
-	j.mu.Unlock()
+	defer j.mu.Unlock()
+	job = j.jobs[id]
 	if err != nil || after < 0 || job == nil || job.params.Name != name || after > job.lines() {
-		return nil, 0, notFound(name, fmt.Sprintf(
+		return nil, 0, nil, notFound(name, fmt.Sprintf(
 			"no build of %q has the cursor that was given; the last %d builds are kept, start a new one without after", name, Keep))
 	}
-	return job, after, nil
+	return job, after, job.attach(), nil
 }
 
 // Cancel stops a build, for all who wait for it, and returns when it has ended.

@@ -67,11 +67,18 @@ func params(name string) api.BuildParams {
 
 func start(t *testing.T, jobs *Jobs, p api.BuildParams) *Job {
 	t.Helper()
-	job, err := jobs.Start(p)
+	job, detach, err := jobs.Start(p)
 	if err != nil {
 		t.Fatal(err)
 	}
+	detach(false)
 	return job
+}
+
+func attach(job *Job) (detach func(cancelled bool)) {
+	job.jobs.mu.Lock()
+	defer job.jobs.mu.Unlock()
+	return job.attach()
 }
 
 func wait(t *testing.T, job *Job) {
@@ -155,7 +162,7 @@ func TestEqualParametersJoinAndOthersConflict(t *testing.T) {
 	anothers := params("a")
 	anothers.Credential = &api.Credential{Username: "git", Password: "s3cr3t"}
 	for _, p := range []api.BuildParams{other, anothers} {
-		_, err := jobs.Start(p)
+		_, _, err := jobs.Start(p)
 		if e := wantCode(t, err, api.CodeConflict); e.Data.Holder != first.ID || strings.Contains(e.Message, "s3cr3t") {
 			t.Errorf("holder %q: %s", e.Data.Holder, e.Message)
 		}
@@ -167,6 +174,31 @@ func TestEqualParametersJoinAndOthersConflict(t *testing.T) {
 	}
 }
 
+func TestACancelDoesNotStopWhatAnotherHasJoined(t *testing.T) {
+	work := make(steps)
+	jobs := open(t, t.TempDir(), 1, work.run)
+	job, first, err := jobs.Start(params("a"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, second, err := jobs.Start(params("a"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	first(true)
+	_, _, third, err := jobs.Find("a", job.Cursor(0))
+	if err != nil {
+		t.Fatal(err)
+	}
+	second(true)
+	close(work)
+	wait(t, job)
+	if _, err := job.Result(); err != nil {
+		t.Errorf("it ended with %v", err)
+	}
+	third(false)
+}
+
 func TestABuildThatIsBeingStoppedIsNotJoined(t *testing.T) {
 	stop := make(chan struct{})
 	jobs := open(t, t.TempDir(), 1, func(ctx context.Context, _ api.BuildParams, _ string, _ engine.BuildOutput) (api.Build, error) {
@@ -175,8 +207,8 @@ func TestABuildThatIsBeingStoppedIsNotJoined(t *testing.T) {
 		return api.Build{}, ctx.Err()
 	})
 	job := start(t, jobs, params("a"))
-	job.Attach()(true)
-	_, err := jobs.Start(params("a"))
+	attach(job)(true)
+	_, _, err := jobs.Start(params("a"))
 	if e := wantCode(t, err, api.CodeConflict); e.Data.Holder != job.ID || !strings.Contains(e.Message, "is being stopped") {
 		t.Errorf("it is refused with %q", e.Message)
 	}
@@ -215,7 +247,7 @@ func TestBuildsBeyondTheLimitWaitInOrderAndSayWhere(t *testing.T) {
 func TestABuildThatTheLastCallerCancelsIsStopped(t *testing.T) {
 	jobs := open(t, t.TempDir(), 1, make(steps).run)
 	job := start(t, jobs, params("a"))
-	first, second, third := job.Attach(), job.Attach(), job.Attach()
+	first, second, third := attach(job), attach(job), attach(job)
 	first(true)   // cancels, but others wait
 	second(false) // went away
 	if job.hasEnded() {
@@ -234,7 +266,7 @@ func TestABuildOutlivesCallersThatGoAway(t *testing.T) {
 	work := make(steps)
 	jobs := open(t, t.TempDir(), 1, work.run)
 	job := start(t, jobs, params("a"))
-	job.Attach()(false)
+	attach(job)(false)
 	work <- "still here"
 	close(work)
 	wait(t, job)
@@ -258,7 +290,7 @@ func TestEndedBuildsAreFoundAgainAfterARestart(t *testing.T) {
 	wait(t, bad)
 
 	again := open(t, dir, 1, nil)
-	job, after, err := again.Find("good", good.Cursor(0))
+	job, after, _, err := again.Find("good", good.Cursor(0))
 	if err != nil || after != 0 {
 		t.Fatal(err)
 	}
@@ -268,7 +300,7 @@ func TestEndedBuildsAreFoundAgainAfterARestart(t *testing.T) {
 	if result, err := job.Result(); err != nil || result.ID != "sha256:1" || result.Seq != 1 {
 		t.Errorf("result %+v, %v", result, err)
 	}
-	job, _, err = again.Find("bad", bad.Cursor(1))
+	job, _, _, err = again.Find("bad", bad.Cursor(1))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -295,7 +327,7 @@ func TestTheCursorOfAListedBuildStandsBeforeItsFirstLine(t *testing.T) {
 	close(waiting)
 	want := map[string]string{"runs": "one", "waits": "two"}
 	for _, info := range jobs.List() {
-		job, after, err := jobs.Find(info.Name, info.Cursor)
+		job, after, _, err := jobs.Find(info.Name, info.Cursor)
 		if err != nil || after != 0 {
 			t.Fatalf("%s: %d, %v", info.Cursor, after, err)
 		}
@@ -323,7 +355,7 @@ func TestABuildThatRanWhenTheDaemonEndedIsInterrupted(t *testing.T) {
 	appendTo(t, path, `{"time":"2026-`) // as if it had been killed in the middle of a line
 
 	again := open(t, dir, 1, nil)
-	found, after, err := again.Find("a", job.Cursor(1))
+	found, after, _, err := again.Find("a", job.Cursor(1))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -443,7 +475,7 @@ func TestOnlyTheLastBuildsOfANameAreKept(t *testing.T) {
 	if err != nil || len(kept) < Keep || len(kept) > Keep+1 {
 		t.Errorf("%d are kept, %v", len(kept), err)
 	}
-	_, _, err = jobs.Find("a", ids[0]+"-0")
+	_, _, _, err = jobs.Find("a", ids[0]+"-0")
 	wantCode(t, err, api.CodeNotFound)
 }
 
@@ -452,10 +484,10 @@ func TestCursorsOfNoBuildAreNotFound(t *testing.T) {
 	jobs := open(t, t.TempDir(), 1, work.run)
 	job := start(t, jobs, params("a"))
 	for _, cursor := range []string{"", "-", "x", "ffffffffffff-0", job.ID, job.ID + "--1", job.ID + "-zz", job.ID + "-0x"} {
-		_, _, err := jobs.Find("a", cursor)
+		_, _, _, err := jobs.Find("a", cursor)
 		wantCode(t, err, api.CodeNotFound)
 	}
-	_, _, err := jobs.Find("b", job.Cursor(0))
+	_, _, _, err := jobs.Find("b", job.Cursor(0))
 	wantCode(t, err, api.CodeNotFound)
 	close(work)
 }

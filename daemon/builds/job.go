@@ -80,12 +80,11 @@ func (b *Job) Result() (api.Build, error) {
 	return b.result, b.err
 }
 
-// Attach counts a caller that waits for the build. The caller detaches when it
+// attach counts a caller that waits for the build. The caller detaches when it
 // stops waiting; if it does so because it cancelled, and nobody else waits,
-// the build is cancelled.
-func (b *Job) Attach() (detach func(cancelled bool)) {
-	b.jobs.mu.Lock()
-	defer b.jobs.mu.Unlock()
+// the build is cancelled. Whoever finds the build attaches in the same step, under
+// jobs.mu: else a cancel could come between.
+func (b *Job) attach() (detach func(cancelled bool)) {
 	b.attached++
 	return func(cancelled bool) {
 		b.jobs.mu.Lock()
