@@ -185,6 +185,9 @@ func (e *Engine) makeContainer(ctx context.Context, s spec, volumes []volume, un
 func (e *Engine) makeOnly(ctx context.Context, s spec, undo *undoing) (id string, err error) {
 	host := s.hostConfig()
 	made, err := e.cli.ContainerCreate(ctx, s.config(), host, s.networking(), nil, e.engineName(kindContainer, s.Name))
+	if err != nil && len(s.mounts) > 0 && strings.Contains(err.Error(), "is not directory") {
+		return "", invalid("volumes", "%s could not be created, because the image has a file where a volume is to be: give the volume the path of a directory, or of nothing", s.Name)
+	}
 	if err != nil {
 		return "", e.wrapMutation(err, kindContainer, s.Name, "%s could not be created", s.Name)
 	}

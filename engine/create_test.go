@@ -83,7 +83,9 @@ func TestACreateThatFailsSaysWhyAndLeavesNothing(t *testing.T) {
 		"a named user and volumes in the strict profile": {api.CreateParams{Profile: profileStrict, Image: rootless, Volumes: []string{"data:/data"}}, Invalid, "a number", nil},
 		"a command that is not there, with init":         {api.CreateParams{Image: f.build("lost", `ENTRYPOINT ["nosuch"]`)}, StartFailed, `"nosuch"`, exitedWith(127)},
 		"a command that is not there":                    {api.CreateParams{Image: f.build("lost2", `ENTRYPOINT ["nosuch"]`), Init: &none, Network: "lost", Volumes: []string{"lost:/data"}}, StartFailed, `"nosuch"`, exitedWith(127)},
-		"a command that is a directory":                  {api.CreateParams{Image: f.build("dir", `ENTRYPOINT ["/proc"]`)}, StartFailed, "not an executable", exitedWith(126)},
+		"a volume in place of a file": {api.CreateParams{Volumes: []string{f.name("data") + ":/probe"}}, Invalid, "has a file where a volume",
+			func(e *Error) bool { return e.Data.Param == "volumes" }},
+		"a command that is a directory": {api.CreateParams{Image: f.build("dir", `ENTRYPOINT ["/proc"]`)}, StartFailed, "not an executable", exitedWith(126)},
 	} {
 		t.Run(name, func(t *testing.T) {
 			c.p.Name = cmp.Or(c.p.Name, f.name("web"))
