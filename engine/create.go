@@ -178,7 +178,8 @@ func (e *Engine) makeContainer(ctx context.Context, s spec, volumes []volume, un
 		id, err = e.makeOnly(ctx, s, undo)
 		return err
 	})
-	return id, making.Wait()
+	err = making.Wait() // not in the return: what it sets would be read at no certain time
+	return id, err
 }
 
 // makeOnly makes the container, once there is all that it needs.
