@@ -1,6 +1,7 @@
 package ingress
 
 import (
+	"bufio"
 	"context"
 	"io"
 	"net"
@@ -92,6 +93,54 @@ func TestAClientThatDoesNotReadHoldsNothingUp(t *testing.T) {
 	f.Drain(ctx, r.ID)()
 	if ctx.Err() != nil {
 		t.Error("draining hangs")
+	}
+}
+
+// A client that announced a body and does not send it keeps whoever reads it
+// waiting, before the answer has begun and after that.
+func TestAClientThatDoesNotSendItsBodyHoldsNothingUp(t *testing.T) {
+	for what, end := range map[string]func(*front, context.Context, string){
+		"drained": func(f *front, ctx context.Context, id string) { f.Drain(ctx, id)() },
+		"ended":   func(f *front, ctx context.Context, _ string) { f.Shutdown(ctx) },
+	} {
+		for _, answers := range []bool{false, true} {
+			f := newFront(t, Options{Drain: 100 * time.Millisecond})
+			begun := make(chan struct{})
+			a := newApp(t, "app", func(w http.ResponseWriter, r *http.Request) {
+				http.NewResponseController(w).EnableFullDuplex()
+				if answers {
+					io.WriteString(w, "go on")
+					http.NewResponseController(w).Flush()
+				}
+				io.ReadFull(r.Body, make([]byte, 1))
+				close(begun)
+				io.Copy(io.Discard, r.Body)
+			})
+			r := f.serve("app", "", a)
+			conn, err := net.Dial("tcp", f.address)
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer conn.Close()
+			io.WriteString(conn, "POST / HTTP/1.1\r\nHost: app.localhost\r\nContent-Length: 100\r\n\r\nx")
+			<-begun
+			ended := make(chan struct{})
+			go func() {
+				defer close(ended)
+				end(f, context.WithoutCancel(t.Context()), r.ID)
+			}()
+			select {
+			case <-ended:
+			case <-time.After(patience):
+				t.Errorf("answering %v, being %s hangs", answers, what)
+				conn.Close()
+			}
+			conn.SetReadDeadline(time.Now().Add(patience))
+			resp, err := http.ReadResponse(bufio.NewReader(conn), nil)
+			if want := map[bool]int{false: 503, true: 200}[answers]; err != nil || resp.StatusCode != want {
+				t.Errorf("answering %v, %s: the client gets %v, %v, want %d", answers, what, resp, err, want)
+			}
+		}
 	}
 }
 

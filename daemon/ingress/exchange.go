@@ -108,17 +108,25 @@ func (x *exchange) leave() {
 	}
 }
 
-// cut ends the exchange from the side, even if the client does not read.
+// cut ends the exchange from the side, even if the client does not read, or does
+// not send the body that it announced.
 func (x *exchange) cut() {
 	x.mu.Lock()
 	defer x.mu.Unlock()
 	x.cancel()
 	switch {
 	case x.ended:
+		return
 	case x.tunnel != nil:
 		x.tunnel.Close()
-	case x.status != 0:
-		http.NewResponseController(x.ResponseWriter).SetWriteDeadline(time.Now())
+		return
+	}
+	client := http.NewResponseController(x.ResponseWriter)
+	if x.request.ContentLength != 0 {
+		client.SetReadDeadline(time.Now())
+	}
+	if x.status != 0 {
+		client.SetWriteDeadline(time.Now())
 	}
 }
 

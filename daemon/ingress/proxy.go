@@ -200,11 +200,11 @@ func answerError(_ http.ResponseWriter, r *http.Request, err error) {
 	case x.clientLeft():
 		x.setStatus(statusClientLeft)
 		panic(http.ErrAbortHandler) // a return would be an empty answer
+	case x.wasCut():
+		x.refuse(refuse(http.StatusServiceUnavailable, x.host+" is not served at the moment: its container was stopped before it had answered"))
 	case x.brokenBody.Load():
 		x.Header().Set("Connection", "close")
 		x.refuse(refuse(http.StatusBadRequest, "the body of the request is malformed"))
-	case x.wasCut():
-		x.refuse(refuse(http.StatusServiceUnavailable, x.host+" is not served at the moment: its container was stopped before it had answered"))
 	default:
 		x.backend.stats.errors.Add(1)
 		x.in.log.Info("a container does not answer", zap.String("container", x.backend.name), zap.String("request", x.id), zap.Error(err))
