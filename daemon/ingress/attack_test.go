@@ -252,12 +252,13 @@ func TestAContainerCannotSwitchToWhatWasNotAskedFor(t *testing.T) {
 
 func TestAnAnswerThatIsNoneIs502(t *testing.T) {
 	for what, answer := range map[string]string{
-		"nothing":          "",
-		"no HTTP":          "220 mail.example ESMTP\r\n",
-		"two lengths":      "HTTP/1.1 200 OK\r\nContent-Length: 1\r\nContent-Length: 2\r\n\r\nab",
-		"an endless line":  "HTTP/1.1 200 OK\r\nX: " + strings.Repeat("x", 300<<10),
-		"a bad head":       "HTTP/1.1 200 OK\r\nX y\r\n\r\n",
-		"a negative state": "HTTP/1.1 -20 OK\r\n\r\n",
+		"nothing":           "",
+		"no HTTP":           "220 mail.example ESMTP\r\n",
+		"two lengths":       "HTTP/1.1 200 OK\r\nContent-Length: 1\r\nContent-Length: 2\r\n\r\nab",
+		"an endless line":   "HTTP/1.1 200 OK\r\nX: " + strings.Repeat("x", 300<<10),
+		"a bad head":        "HTTP/1.1 200 OK\r\nX y\r\n\r\n",
+		"a negative state":  "HTTP/1.1 -20 OK\r\n\r\n",
+		"a state below 100": "HTTP/1.1 099 OK\r\nContent-Length: 0\r\n\r\n",
 	} {
 		f := newFront(t, Options{})
 		address := answering(t, answer)

@@ -105,7 +105,7 @@ func (x *exchange) try(r *http.Request, b *backend) (response *http.Response, ag
 	}
 	response, err = b.transport.RoundTrip(r)
 	if err == nil {
-		return response, false, checkSwitch(r, response)
+		return response, false, checkStatus(r, response)
 	}
 	if r.Context().Err() != nil {
 		return nil, false, err
@@ -133,12 +133,14 @@ func repeatable(r *http.Request, err error) bool {
 	return false
 }
 
-// checkSwitch refuses a switch of protocols that was not asked for.
-func checkSwitch(r *http.Request, response *http.Response) error {
-	if response.StatusCode != http.StatusSwitchingProtocols {
-		return nil
-	}
-	if !upgrades(r) || !strings.EqualFold(response.Header.Get("Upgrade"), "websocket") {
+// checkStatus refuses a status that cannot be passed on, and a switch of
+// protocols that was not asked for.
+func checkStatus(r *http.Request, response *http.Response) error {
+	switch {
+	case response.StatusCode < 100: // with which net/http panics when it is to write it
+		response.Body.Close()
+		return fmt.Errorf("it answered with the status %03d, which is none", response.StatusCode)
+	case response.StatusCode == http.StatusSwitchingProtocols && !(upgrades(r) && strings.EqualFold(response.Header.Get("Upgrade"), "websocket")):
 		response.Body.Close()
 		return errors.New("it switched to a protocol that was not asked for")
 	}
