@@ -67,7 +67,7 @@ const (
 
 func (in *Ingress) newBackend(c *container) *backend {
 	b := &backend{
-		name: c.route.Name, route: c.route, leads: in.options.Leads, health: c.route.Health,
+		name: c.route.Name, route: c.route, started: c.route.Started, leads: in.options.Leads, health: c.route.Health,
 		stats: c.stats, born: time.Now(), changed: &in.changed,
 		finished: make(chan struct{}), idle: make(chan struct{}), tunnels: map[*tunnel]struct{}{},
 	}

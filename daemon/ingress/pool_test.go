@@ -170,6 +170,21 @@ func TestARequestWaitsForAContainerThatWasJustStarted(t *testing.T) {
 	}
 }
 
+// A container keeps its address when it is restarted, and that it had ended may
+// never be told.
+func TestAStartThatWasNotAnnouncedIsAnotherOne(t *testing.T) {
+	f := newFront(t, Options{})
+	a := newApp(t, "app", nil)
+	r := f.serve("app", "", a)
+	a.CloseClientConnections()
+	a.Close()
+	r.Started = api.Time{Time: r.Started.Add(time.Second)}
+	f.Route(r)
+	if state := f.stateOf("app.localhost", "app"); state != api.PoolStarting {
+		t.Errorf("it is %q", state)
+	}
+}
+
 func TestOneThatNeverListensIs502(t *testing.T) {
 	f := newFront(t, Options{})
 	ln := listen(t)
