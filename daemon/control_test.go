@@ -210,6 +210,44 @@ func TestTheUnixSocketIsForItsOwnerAndGroup(t *testing.T) {
 	}
 }
 
+func TestASocketIsReplacedOnlyIfItWasLeftBehind(t *testing.T) {
+	left := filepath.Join(t.TempDir(), "left.sock")
+	ln, err := net.ListenUnix("unix", &net.UnixAddr{Name: left, Net: "unix"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	ln.SetUnlinkOnClose(false)
+	ln.Close()
+	again, err := listenUnix(left)
+	if err != nil {
+		t.Fatalf("one that was left behind is not replaced: %v", err)
+	}
+	defer again.Close()
+	for _, network := range []string{"unix", "unixgram", "unixpacket"} {
+		path := filepath.Join(t.TempDir(), network+".sock")
+		addr := &net.UnixAddr{Name: path, Net: network}
+		var open io.Closer
+		if network == "unixgram" {
+			open, err = net.ListenUnixgram(network, addr)
+		} else {
+			open, err = net.ListenUnix(network, addr)
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer open.Close()
+		if ln, err := listenUnix(path); err == nil {
+			ln.Close()
+			t.Errorf("one of the kind %s is taken from who has it open", network)
+		} else if !strings.Contains(err.Error(), path) {
+			t.Errorf("one of the kind %s that somebody has open: %v", network, err)
+		}
+		if _, err := os.Stat(path); err != nil {
+			t.Errorf("%s: %v", network, err)
+		}
+	}
+}
+
 // connectAs connects to a Unix socket as another user, which a thread can be by
 // itself. It is never used again.
 func connectAs(t *testing.T, path string, uid, gid int) error {

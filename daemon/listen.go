@@ -91,16 +91,18 @@ func listenTCP(flag, address string) (net.Listener, error) {
 }
 
 // listenUnix opens a socket that its owner and group may use. One that a daemon
-// left behind is replaced; one that somebody answers on is not.
+// left behind is replaced; one that somebody has open is not, even if it answers
+// otherwise than ours, or not now.
 func listenUnix(path string) (net.Listener, error) {
 	if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
 		return nil, fmt.Errorf("--listen unix://%s: %w", path, err)
 	}
-	if conn, err := net.DialTimeout("unix", path, time.Second); err == nil {
+	conn, err := net.DialTimeout("unix", path, time.Second)
+	if err == nil {
 		conn.Close()
 		return nil, fmt.Errorf("--listen unix://%s: another daemon answers there; stop it or give another path", path)
 	}
-	if err := removeSocket(path); err != nil {
+	if err := removeSocket(path, errors.Is(err, syscall.ECONNREFUSED)); err != nil {
 		return nil, err
 	}
 	old := syscall.Umask(0o117) // from its first moment on nobody else may connect
@@ -112,15 +114,20 @@ func listenUnix(path string) (net.Listener, error) {
 	return ln, nil
 }
 
-func removeSocket(path string) error {
+// removeSocket removes a socket that was left behind, if there is one.
+func removeSocket(path string, leftBehind bool) error {
 	info, err := os.Lstat(path)
-	if errors.Is(err, os.ErrNotExist) {
+	switch {
+	case errors.Is(err, os.ErrNotExist):
 		return nil
-	}
-	if err == nil && info.Mode().Type() != os.ModeSocket {
+	case err != nil:
+		return fmt.Errorf("--listen unix://%s: %w", path, err)
+	case info.Mode().Type() != os.ModeSocket:
 		return fmt.Errorf("--listen unix://%s: there is a file of that name that is not a socket", path)
+	case !leftBehind:
+		return fmt.Errorf("--listen unix://%s: something else has that socket open; stop it or give another path", path)
 	}
-	return errors.Join(err, os.Remove(path))
+	return os.Remove(path)
 }
 
 func (l *listeners) close() error {
