@@ -7,6 +7,7 @@ import (
 	"path/filepath"
 	"syscall"
 	"testing"
+	"time"
 )
 
 func TestWriteFileReplacesTheWholeFile(t *testing.T) {
@@ -109,5 +110,22 @@ func TestEveryWriteGivesAnotherVersion(t *testing.T) {
 			t.Errorf("version %v after %v", v, last)
 		}
 		last = v
+	}
+}
+
+// What could not be read can be read once its mode is mended, or its owner.
+func TestWhoMayReadAFileIsPartOfItsVersion(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "file")
+	if err := WriteFile(path, []byte("x")); err != nil {
+		t.Fatal(err)
+	}
+	before := VersionOf(path)
+	for late := time.Now().Add(10 * time.Second); VersionOf(path) == before; time.Sleep(time.Millisecond) { // the clock of files is a coarse one
+		if time.Now().After(late) {
+			t.Fatal("a file of another mode has the version that it had")
+		}
+		if err := os.Chmod(path, 0o640); err != nil {
+			t.Fatal(err)
+		}
 	}
 }

@@ -7,10 +7,12 @@ import (
 
 // Version tells one content of a file from another without reading it, as far
 // as the file system says. Versions are compared with ==. The zero Version is
-// that of a file that is not there, or cannot be seen.
+// that of a file that is not there, or cannot be seen. A file that others may
+// read than before has another Version, too.
 type Version struct {
 	inode          uint64
 	size, modified int64
+	changed        int64 // or its owner or mode
 }
 
 // VersionOf gives the version of the file that path leads to now. A file that
@@ -22,7 +24,7 @@ func VersionOf(path string) Version {
 	}
 	v := Version{size: info.Size(), modified: info.ModTime().UnixNano()}
 	if stat, ok := info.Sys().(*syscall.Stat_t); ok {
-		v.inode = stat.Ino
+		v.inode, v.changed = stat.Ino, stat.Ctim.Nano()
 	}
 	return v
 }
