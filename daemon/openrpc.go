@@ -94,10 +94,21 @@ func discover(ctx context.Context, d *Daemon, c *call, _ *api.NoParams) (json.Ra
 			names = append(names, container.Name)
 		}
 	}
-	doc := describe(d.methods, names, c.caller.Scope, d.cfg.Version)
-	data, err := json.Marshal(doc)
+	return discovery(d.methods, names, c.caller.Scope, d.cfg.Version)
+}
+
+// leastDescribed is less than what a container's methods take in the document, so
+// that what is far too large is not made first.
+const leastDescribed = 6 << 10
+
+// discovery gives the document that describe makes, as JSON.
+func discovery(table methodTable, containers []string, scope access.Scope, version string) (json.RawMessage, error) {
+	if len(containers) > maxDiscovery/leastDescribed {
+		containers = nil
+	}
+	data, err := json.Marshal(describe(table, containers, scope, version))
 	if err == nil && len(data) > maxDiscovery {
-		return json.Marshal(describe(d.methods, nil, c.caller.Scope, d.cfg.Version))
+		return json.Marshal(describe(table, nil, scope, version))
 	}
 	return data, err
 }
@@ -123,8 +134,10 @@ func describe(table methodTable, containers []string, scope access.Scope, versio
 		switch {
 		case !scope.Allows(m.scope):
 		case m.ofContainer():
+			one := m.document(m.name)
 			for _, container := range containers {
-				doc.Methods = append(doc.Methods, m.document(container+strings.TrimPrefix(m.name, "NAME")))
+				one.Name = container + strings.TrimPrefix(m.name, "NAME")
+				doc.Methods = append(doc.Methods, one)
 			}
 		default:
 			doc.Methods = append(doc.Methods, m.document(m.name))

@@ -92,6 +92,36 @@ func TestTheDocumentInDocsIsTheOneThatIsServed(t *testing.T) {
 	}
 }
 
+func TestADocumentOfManyContainersStaysSmallAndCostsLittle(t *testing.T) {
+	table := allMethods()
+	for _, scope := range []access.Scope{access.Read, access.Deploy, access.Admin} {
+		document := func(n int) []byte {
+			names := make([]string, n)
+			for i := range names {
+				names[i] = fmt.Sprintf("c%d", i)
+			}
+			data, err := discovery(table, names, scope, "dev")
+			if err != nil {
+				t.Fatal(err)
+			}
+			return data
+		}
+		if one, two := len(document(1)), len(document(2)); two-one <= leastDescribed {
+			t.Errorf("%s: the methods of a container take %d bytes", scope, two-one)
+		}
+		for n, named := range map[int]bool{0: false, 1: true, 50: true, 170: false, 1000: false} {
+			data := document(n)
+			if got := bytes.Contains(data, []byte(`"c0/inspect"`)); len(data) > maxDiscovery || got != named {
+				t.Errorf("%s: of %d containers %d bytes tell, by name: %v", scope, n, len(data), got)
+			}
+		}
+		none := testing.AllocsPerRun(1, func() { document(0) })
+		if crowd := testing.AllocsPerRun(1, func() { document(1000) }); crowd > 2*none+2000 {
+			t.Errorf("%s: %v allocations for a thousand containers, %v for none", scope, crowd, none)
+		}
+	}
+}
+
 func TestEachScopeSeesWhatItMayCall(t *testing.T) {
 	table := allMethods()
 	for _, scope := range []access.Scope{access.Read, access.Deploy, access.Admin} {
