@@ -1,6 +1,7 @@
 package engine
 
 import (
+	"net/netip"
 	"path"
 	"regexp"
 	"strings"
@@ -65,6 +66,9 @@ func imageOfTag(repository, tag string) (name string, ok bool) {
 func checkDomain(domain, base string) error {
 	if len(domain) > 253 || !strings.Contains(domain, ".") || !hostLabels(domain) {
 		return invalid("domain", "domain %s is not allowed: give a host name in lower case with at least two labels, such as shop.example.com", quote(domain))
+	}
+	if _, err := netip.ParseAddr(domain); err == nil { // pages of 127.0.0.1 are believed to be their users' own
+		return invalid("domain", "domain %s is not allowed: an address is no host name", quote(domain))
 	}
 	if under(domain, base) {
 		return invalid("domain", "domain %s is not allowed: names under %s are given to containers by their name", quote(domain), base)

@@ -93,6 +93,8 @@ func TestCustomDomainsAreHostNamesOutsideTheBase(t *testing.T) {
 		"-a.com":                                false,
 		"a.com:80":                              false,
 		"*.a.com":                               false,
+		"127.0.0.1":                             false,
+		"192.0.2.1":                             false,
 		strings.Repeat("abcdefgh.", 28) + "com": false,
 	} {
 		if err := checkDomain(domain, "test.localhost"); ok != (err == nil) {
