@@ -20,14 +20,14 @@ func updateClaims(name string, p *api.UpdateParams) []claim {
 }
 
 // completeUpdate says which image an update takes that names none. Its token has
-// to be for that one too.
+// to be for that one too. While the container is not known yet, it says nothing.
 func completeUpdate(d *Daemon, c *call, p *api.UpdateParams) error {
 	if p.Image != "" {
 		return nil
 	}
 	image, known := d.engine.NewestImage(c.name)
 	if !known {
-		return nil // as the call will find out
+		return nil // it is asked for again when its turn has come
 	}
 	p.Image = image
 	return d.cover(c, imageClaim(image, classUse))
@@ -35,6 +35,9 @@ func completeUpdate(d *Daemon, c *call, p *api.UpdateParams) error {
 
 func updateContainer(ctx context.Context, d *Daemon, c *call, p *api.UpdateParams) (api.Container, error) {
 	return progressing(ctx, d, c, api.EventUpdate, func(ctx context.Context, tell func(string)) (api.Container, error) {
+		if err := completeUpdate(d, c, p); err != nil {
+			return api.Container{}, err
+		}
 		return d.engine.Update(ctx, c.name, *p, tell)
 	})
 }

@@ -1,13 +1,16 @@
 package daemon
 
 import (
+	"context"
 	"encoding/json"
+	"errors"
 	"slices"
 	"strings"
 	"testing"
 
 	"github.com/dockwire/dockwire/client/api"
 	"github.com/dockwire/dockwire/daemon/access"
+	"github.com/dockwire/dockwire/rpc"
 )
 
 // tells reads until the answer to a call, and gives it with the lines that were
@@ -138,4 +141,40 @@ func TestAnUpdateTakesNoImageThatItsTokenIsNotFor(t *testing.T) {
 	w.fails(api.CodeForbidden, name+"/update", []any{image})
 	admin.do("remove", []any{name}, nil)
 	admin.do("removeImage", []any{image}, nil)
+}
+
+// late is an engine that gets to know its one container when it is waited for.
+type late struct {
+	Engine
+	known   bool
+	updated bool
+}
+
+func (e *late) Up() bool { return e.known }
+
+func (e *late) Container(string) (api.Container, bool) { return api.Container{}, e.known }
+
+func (e *late) NewestImage(string) (string, bool) { return "hidden", e.known }
+
+func (e *late) Containers(context.Context) ([]api.Container, error) {
+	e.known = true
+	return nil, nil
+}
+
+func (e *late) Update(context.Context, string, api.UpdateParams, func(string)) (api.Container, error) {
+	e.updated = true
+	return api.Container{}, nil
+}
+
+func TestAnUpdateBeforeTheContainersAreKnownAsksForItsTokenToo(t *testing.T) {
+	e := &late{}
+	d := &Daemon{engine: e, order: newOrderer()}
+	c := &call{Call: &rpc.Call{}, method: allMethods()["NAME/update"], name: "game", caller: access.Caller{ID: "x", Scope: access.Deploy, Names: access.Names{"game*"}}}
+	job, err := c.method.accept(d, c)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := job.Run(t.Context()); !errors.Is(err, api.CodeForbidden) || e.updated {
+		t.Errorf("it is updated: %v, %v", e.updated, err)
+	}
 }
