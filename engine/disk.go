@@ -60,16 +60,23 @@ func (e *Engine) makeRoom(d disk) (free, want int64, known bool) {
 	return d.room(e.cfg.MinFree)
 }
 
-// room says how many bytes are free and how many have to be. A disk that cannot
-// be looked at, such as that of an engine in a virtual machine, is not known.
+// room is Room of the disk. One that cannot be looked at, such as that of an
+// engine in a virtual machine, is not known.
 func (d disk) room(wanted int64) (free, want int64, known bool) {
+	free, want, err := Room(d.dir, wanted)
+	return free, want, err == nil
+}
+
+// Room says how many bytes are free on the disk of a directory, and how many
+// builds and pulls leave free there, if Config.MinFree is wanted.
+func Room(dir string, wanted int64) (free, want int64, err error) {
 	var fs syscall.Statfs_t
-	if err := syscall.Statfs(d.dir, &fs); err != nil {
-		return 0, 0, false
+	if err := syscall.Statfs(dir, &fs); err != nil {
+		return 0, 0, err
 	}
 	block := int64(fs.Bsize)
 	want = cmp.Or(wanted, min(minFree, int64(fs.Blocks)*block/minFreeShare))
-	return int64(fs.Bavail) * block, want, true
+	return int64(fs.Bavail) * block, want, nil
 }
 
 // lookAtDisksEvery is how soon work that fills a disk is stopped.

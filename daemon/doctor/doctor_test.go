@@ -7,6 +7,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"testing"
 
 	"github.com/dockwire/dockwire/engine"
@@ -120,6 +121,26 @@ func TestADiskThatIsFullIsTold(t *testing.T) {
 		if test.want != "" && f[0].State != test.want || test.want == "" && f[0].State == Fail {
 			t.Errorf("with %d bytes to be left free: %+v", test.least, f)
 		}
+	}
+}
+
+// Of a small disk the daemon leaves a twentieth free, and no more.
+func TestASmallDiskIsNotTakenForFull(t *testing.T) {
+	dir := t.TempDir()
+	if err := syscall.Mount("none", dir, "tmpfs", 0, "size=8m"); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { syscall.Unmount(dir, syscall.MNT_DETACH) })
+	var f findings
+	if f.free("disk", dir, 0); f[0].State != Warn {
+		t.Errorf("one of 8 MiB that is empty: %+v", f)
+	}
+	if err := os.WriteFile(filepath.Join(dir, "data"), make([]byte, 8<<20-256<<10), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	f = nil
+	if f.free("disk", dir, 0); f[0].State != Fail {
+		t.Errorf("one of 8 MiB that is full: %+v", f)
 	}
 }
 

@@ -1,7 +1,6 @@
 package doctor
 
 import (
-	"cmp"
 	"errors"
 	"io/fs"
 	"os"
@@ -10,6 +9,8 @@ import (
 
 	"github.com/docker/go-units"
 	"golang.org/x/sys/unix"
+
+	"github.com/dockwire/dockwire/engine"
 )
 
 // stateDir sees whether the daemon could keep its state.
@@ -65,30 +66,24 @@ func locked(path string) bool {
 	return errors.Is(syscall.Flock(int(file.Fd()), syscall.LOCK_SH|syscall.LOCK_NB), syscall.EWOULDBLOCK)
 }
 
-// What is little for builds, and what the daemon leaves free where it is not
-// told how much.
-const (
-	scarce = 5 << 30
-	full   = 1 << 30
-)
+// scarce is what is little for builds.
+const scarce = 5 << 30
 
 // disk looks at the file systems of the state and of the engine's data, of
 // which the latter may be "".
 func (f *findings) disk(s Subject, root string) {
-	least := cmp.Or(s.Engine.MinFree, full)
-	f.free("disk of the state", existing(s.StateDir), least)
+	f.free("disk of the state", existing(s.StateDir), s.Engine.MinFree)
 	if root != "" {
-		f.free("disk of the engine", root, least)
+		f.free("disk of the engine", root, s.Engine.MinFree)
 	}
 }
 
-func (f *findings) free(check, dir string, least int64) {
-	var fs syscall.Statfs_t
-	if err := syscall.Statfs(dir, &fs); err != nil {
+func (f *findings) free(check, dir string, wanted int64) {
+	free, least, err := engine.Room(dir, wanted)
+	if err != nil {
 		f.warn(check, "run this as root, which may look", "%s cannot be looked at: %s", dir, err)
 		return
 	}
-	free := int64(fs.Bavail) * fs.Bsize
 	const fix = "make room: dockwire rmi removes images, docker system df says what else there is"
 	switch text := units.BytesSize(float64(free)) + " free at " + dir; {
 	case free < least:
