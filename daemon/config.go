@@ -138,6 +138,9 @@ func (c Config) check() error {
 	if !slices.Contains([]string{"", "auto", "buildkit", "classic"}, c.Builder) {
 		return fmt.Errorf("--builder %s is not known: give auto, buildkit or classic", c.Builder)
 	}
+	if err := c.Limits.check(); err != nil {
+		return err
+	}
 	if err := c.checkTLS(); err != nil {
 		return err
 	}
@@ -150,6 +153,24 @@ func (c Config) check() error {
 		}
 	}
 	return c.checkAllowed()
+}
+
+// check refuses limits that would let nobody in, or end every connection.
+func (l Limits) check() error {
+	for _, limit := range []struct {
+		flag  string
+		value int64
+	}{
+		{"--max-message", int64(l.MaxMessage)}, {"--max-answer", int64(l.MaxAnswer)}, {"--max-batch", int64(l.MaxBatch)}, {"--max-depth", int64(l.MaxDepth)},
+		{"--max-calls", int64(l.MaxCalls)}, {"--max-streams", int64(l.MaxStreams)}, {"--max-queue", l.MaxQueue}, {"--max-queue-total", l.MaxQueueTotal},
+		{"--max-connections", int64(l.MaxConnections)}, {"--max-upgraded", int64(l.MaxUpgraded)},
+		{"--write-timeout", int64(l.WriteTimeout)}, {"--ping-interval", int64(l.PingInterval)},
+	} {
+		if limit.value < 0 {
+			return fmt.Errorf("%s cannot be negative: there is no way to do without it, leave it out for the default", limit.flag)
+		}
+	}
+	return nil
 }
 
 // checkAllowed refuses what looks as if it allowed something, and never would.

@@ -10,6 +10,7 @@ import (
 	"net/url"
 	"os"
 	"path/filepath"
+	"reflect"
 	"runtime"
 	"strings"
 	"syscall"
@@ -356,6 +357,22 @@ func TestWhatWouldExposeTheDaemonIsRefusedAtStart(t *testing.T) {
 		err := test.cfg.withDefaults().check()
 		if (err == nil) != (test.want == "") || err != nil && !strings.Contains(err.Error(), test.want) {
 			t.Errorf("%+v: %v", test.cfg, err)
+		}
+	}
+}
+
+// A negative limit is no way to say that there is none: it would let nobody in.
+func TestANegativeLimitIsRefusedAtStart(t *testing.T) {
+	for i := range reflect.TypeFor[Limits]().NumField() {
+		var cfg Config
+		field := reflect.ValueOf(&cfg.Limits).Elem().Field(i)
+		field.SetInt(1)
+		if err := cfg.withDefaults().check(); err != nil {
+			t.Errorf("%+v: %v", cfg.Limits, err)
+		}
+		field.SetInt(-1)
+		if err := cfg.withDefaults().check(); err == nil || !strings.Contains(err.Error(), "negative") {
+			t.Errorf("%+v: %v", cfg.Limits, err)
 		}
 	}
 }
