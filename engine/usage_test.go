@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"iter"
+	"regexp"
 	"runtime"
 	"slices"
 	"strings"
@@ -15,6 +16,7 @@ import (
 
 	"github.com/dockwire/dockwire/client/api"
 	"github.com/dockwire/dockwire/engine/enginetest"
+	"github.com/dockwire/dockwire/engine/enginetest/faults"
 )
 
 func TestUsageIsWhatTheContainerUses(t *testing.T) {
@@ -145,6 +147,32 @@ func TestTopFollowsTheNameUntilRemove(t *testing.T) {
 		if err != nil || u.State != "" {
 			t.Fatalf("after remove there was %+v, %v", u, err)
 		}
+	}
+}
+
+// An engine that is ending, or what stands before it, takes connections and closes
+// them. That is not the end of the samples, which looks the same: who waits would
+// do so for ever.
+func TestAConnectionThatIsClosedInPlaceOfSamplesIsAnEngineThatIsAway(t *testing.T) {
+	proxy := enginetest.NewProxy(t)
+	f := setUp(t, func(cfg *Config) { cfg.Host = proxy.Socket() })
+	f.hubs.first, f.hubs.last = 5*time.Millisecond, 20*time.Millisecond
+	c := f.create(api.CreateParams{Image: f.build("app"), Name: f.name("app"), Port: ptr(0), Command: []string{"wait"}})
+	proxy.Inject(0, faults.Rule{Match: regexp.MustCompile("^GET /containers/[^/]+/stats"), Lose: true})
+	_, err := f.Top(limited(t, patience), c.Name)
+	if known := wantClass(t, err, Unavailable, c.Name); known.Data.Outcome != api.OutcomeNone {
+		t.Errorf("the outcome is %q", known.Data.Outcome)
+	}
+	next := f.updates(c.Name)
+	if paused, err, _ := next(); err != nil || paused.State != api.StreamPaused {
+		t.Fatalf("without an answer it said %+v, %v", paused, err)
+	}
+	proxy.Inject(0)
+	if resumed, err, _ := next(); err != nil || resumed.State != api.StreamResumed {
+		t.Fatalf("with the engine back it said %+v, %v", resumed, err)
+	}
+	if u, err, _ := next(); err != nil || u.State != "" || u.Usage.Name != c.Name {
+		t.Errorf("then it gave %+v, %v", u, err)
 	}
 }
 
