@@ -2,10 +2,13 @@ package engine
 
 import (
 	"math"
+	"slices"
 	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
+
+	"github.com/dockwire/dockwire/client/api"
 )
 
 // fill adds a line that fills a segment of its own, as a reader does.
@@ -68,4 +71,25 @@ func TestAReaderWaitsForTheSlowestButNotForOneThatHoldsUpTheOthers(t *testing.T)
 			t.Errorf("%d slow, %d idle are left of %d", f.slow, f.idle, len(f.takers))
 		}
 	})
+}
+
+// The reader goes on, and has read more, before its followers get to see that.
+func TestAFollowerLearnsThatTheEngineIsBackBeforeItGetsWhatCameAfter(t *testing.T) {
+	h := &hub{started: true}
+	h.init(ringLimit)
+	var got []string
+	f := &follower{logQuery: &logQuery{id: testID}, hub: h, paused: true, yield: func(c Chunk) bool {
+		got = append(got, c.State+string(c.AppendLines(nil)))
+		return true
+	}}
+	m := mark{fromStdout, 1, 0}
+	line := logLine{mark: m, text: []byte("x")}
+	h.add(line, position{last: m}, false)
+	h.end(nil)
+	if err := f.live(t.Context(), note{started: true}); err != nil {
+		t.Fatal(err)
+	}
+	if want := []string{api.StreamResumed, string(line.appendJSON(nil))}; !slices.Equal(got, want) {
+		t.Errorf("it got %q, want %q", got, want)
+	}
 }

@@ -227,7 +227,9 @@ func (f *follower) live(ctx context.Context, was note) error {
 		i = f.take(&v.lines, i)
 		switch {
 		case f.chunk.Count > 0:
-			err = f.flush()
+			if err = f.tell(false); err == nil { // if the engine was away, it was so before these lines
+				err = f.flush()
+			}
 		case v.ended:
 			return v.err
 		case f.paused != v.paused:
