@@ -106,8 +106,8 @@ func (e *Engine) certain(ctx context.Context) error {
 	return e.wrap(err, "", "", "it is not known how all containers are")
 }
 
-// clear looks at a container if it is still in doubt. One that is gone is in
-// none.
+// clear looks at a container if it is still in doubt. One that is gone, or is
+// nobody's name any more, is in none.
 func (e *Engine) clear(ctx context.Context, id string, limit time.Duration) error {
 	_, err := within(ctx, limit, func(ctx context.Context) (r *record, err error) {
 		unlock, err := e.refresh.lock(ctx, id)
@@ -121,6 +121,7 @@ func (e *Engine) clear(ctx context.Context, id string, limit time.Duration) erro
 		return r, err
 	})
 	if classOf(err) == NotFound {
+		e.state.trust(id)
 		return nil
 	}
 	return err

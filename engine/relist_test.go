@@ -74,6 +74,19 @@ func TestItIsReadyBeforeItHasLookedAtAnyContainer(t *testing.T) {
 	}
 }
 
+// What was in doubt may be gone, and out of the state too, before it was looked at:
+// an update right after the start removes the container that was kept before.
+func TestAListDoesNotAskForEverAfterWhatIsGone(t *testing.T) {
+	f := setUp(t)
+	f.until("the connect", f.Up)
+	f.state.sketchKept(rec("web", testID, api.StateExited))
+	f.state.keep(rec("web", "0123456789ab", api.StateExited))
+	listed(t, f.Engine, nil)
+	if ids := f.state.doubts(); ids != nil {
+		t.Errorf("after a list there are still in doubt %v", ids)
+	}
+}
+
 func TestAListIsAsNewAsWhatItsCallerWasTold(t *testing.T) {
 	f := setUp(t)
 	c := f.create(api.CreateParams{Image: f.build("game"), Name: f.name("web"), Port: ptr(0)})
