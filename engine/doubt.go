@@ -7,6 +7,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/containerd/errdefs"
 	"go.uber.org/zap"
 )
 
@@ -120,7 +121,7 @@ func (e *Engine) clear(ctx context.Context, id string, limit time.Duration) erro
 		}
 		return r, err
 	})
-	if classOf(err) == NotFound {
+	if errdefs.IsNotFound(err) {
 		e.state.trust(id)
 		return nil
 	}

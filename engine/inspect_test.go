@@ -1,6 +1,7 @@
 package engine
 
 import (
+	"context"
 	"testing"
 
 	"github.com/docker/docker/api/types/container"
@@ -49,5 +50,24 @@ func TestInspectFollowsWhatIsDoneBehindOurBack(t *testing.T) {
 	}
 	if doc, err = f.Inspect(t.Context(), c.Name, false); err != nil || doc.Limits.Memory != 96<<20 || doc.Engine != nil {
 		t.Errorf("who had been told of another limit is then told of %d, %v", doc.Limits.Memory, err)
+	}
+}
+
+func TestWhatIsRemovedMeanwhileIsNamed(t *testing.T) {
+	f := setUp(t)
+	f.until("the connect", f.Up)
+	for what, do := range map[string]func() error{
+		"inspect": func() error { _, err := f.Inspect(t.Context(), "web", true); return err },
+		"a change": func() error {
+			_, err := f.changeMembers(t.Context(), "web", 0, func(ctx context.Context, members []*record) error {
+				return f.stateAfter(ctx, members[0], nil)
+			})
+			return err
+		},
+	} {
+		f.state.put(rec("web", testID, api.StateRunning)) // the event of its end has not come yet
+		if known := wantClass(t, do(), NotFound, `called "web"`); known.Data.Name != "web" {
+			t.Errorf("the error of %s is about %q", what, known.Data.Name)
+		}
 	}
 }

@@ -3,6 +3,7 @@ package engine
 import (
 	"context"
 	"encoding/json"
+	"fmt"
 	"time"
 
 	"github.com/containerd/errdefs"
@@ -60,14 +61,13 @@ func (e *Engine) admit(ctx context.Context, id string) (api.Container, error) {
 }
 
 // fetch inspects a container. One that is gone, or not ours, is forgotten, and
-// one that was replaced is kept. While one takes the name of another neither may
+// one that was replaced is kept: these are not found. While one takes the name of another neither may
 // have it: what was known under the name stays known.
 func (e *Engine) fetch(ctx context.Context, id string) (*record, json.RawMessage, error) {
 	now := time.Now()
 	c, document, err := e.cli.ContainerInspectWithRaw(ctx, id, false)
 	if errdefs.IsNotFound(err) {
 		e.forget(id)
-		return nil, nil, notFound(kindContainer, "", "the container was removed")
 	}
 	if err != nil {
 		return nil, nil, err
@@ -83,7 +83,7 @@ func (e *Engine) fetch(ctx context.Context, id string) (*record, json.RawMessage
 		r.until = until
 		e.state.keep(r)
 	}
-	return nil, nil, notFound(kindContainer, "", "the container has no name of its own")
+	return nil, nil, fmt.Errorf("the container has no name of its own: %w", errdefs.ErrNotFound)
 }
 
 // forget drops the container with this id, whatever it is called.
