@@ -17,7 +17,7 @@ import (
 type Writer struct {
 	emit     func(text string)
 	line     []byte    // the current line, as much of it as is kept
-	returned bool      // a carriage return ended it, unless a newline follows
+	returned bool      // carriage returns ended it, unless a newline follows
 	progress time.Time // when the last of a progress bar went through
 }
 
@@ -36,7 +36,7 @@ func NewWriter(emit func(text string)) *Writer {
 func (w *Writer) Write(b []byte) (int, error) {
 	n := len(b)
 	for len(b) > 0 {
-		if w.returned && b[0] != '\n' {
+		if w.returned && b[0] != '\n' && b[0] != '\r' {
 			w.overwritten()
 		}
 		end := bytes.IndexAny(b, "\r\n")

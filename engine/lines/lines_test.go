@@ -35,6 +35,7 @@ func TestLinesEndWhereTheyDo(t *testing.T) {
 		"a rune in two writes":   {[]string{"\xe2\x82", "\xac\n"}, []string{"€"}},
 		"nothing":                {[]string{"", ""}, nil},
 		"a lone carriage return": {[]string{"\r\n"}, []string{""}},
+		"several in a row":       {[]string{"a\r\r\nb\r", "\r\nc\r\r"}, []string{"a", "b", "c"}},
 	} {
 		if got := split(test.pieces...); !slices.Equal(got, test.want) {
 			t.Errorf("%s: %q, want %q", name, got, test.want)
