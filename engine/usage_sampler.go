@@ -194,20 +194,25 @@ func (s *sampler) add(next *sample) (alone bool) {
 }
 
 // add takes the next sample, nil of a container that does not run. One that is
-// hardly newer than the last would tell nothing, and is not taken.
+// hardly newer than the last would tell nothing, and is not taken; one that is far
+// older says that the engine's clock was put back, and that all begins anew.
 func (v *samplerView) add(next *sample) {
 	v.paused, v.err, v.stopped = false, nil, next == nil
 	if next == nil {
 		v.last, v.older = nil, nil
 		return
 	}
-	if v.last != nil && next.Time.Sub(v.last.Time.Time) < soon/2 {
-		return
+	var passed time.Duration
+	if v.last != nil {
+		passed = next.Time.Sub(v.last.Time.Time)
+		if passed < soon/2 && passed >= -longestSilence {
+			return
+		}
 	}
 	next.seq = v.seq + 1
 	v.seq = next.seq
 	v.older = v.last
-	if v.older == nil || next.cpu < v.older.cpu {
+	if v.older == nil || passed < 0 || next.cpu < v.older.cpu {
 		v.older = nil
 		v.run++
 	}

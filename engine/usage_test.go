@@ -207,6 +207,13 @@ func TestABusyWatcherGetsTheNewestSample(t *testing.T) {
 	if u, ok := w.next(v); ok {
 		t.Errorf("an older sample that comes late gives %+v", u)
 	}
+	now = now.Add(-time.Hour)
+	if u, ok := take(19); ok {
+		t.Errorf("after the engine's clock was put back a lone sample gives %+v", u)
+	}
+	if u, ok := take(20); !ok || u.Usage.CPU.Percent != 100 || u.Dropped != 0 {
+		t.Errorf("after the engine's clock was put back there is %+v", u)
+	}
 	v.add(nil)
 	if u, ok := take(0); ok {
 		t.Errorf("after a restart a lone sample gives %+v", u)
