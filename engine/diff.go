@@ -27,10 +27,12 @@ func (e *Engine) Diff(ctx context.Context, name, path string) ([]api.Change, err
 	if err := e.alive(ctx); err != nil {
 		return nil, err
 	}
-	found, err := within(ctx, diffTimeout, func(ctx context.Context) ([]container.FilesystemChange, error) {
+	waiting, cancel := e.untilSilent(ctx)
+	defer cancel()
+	found, err := within(waiting, diffTimeout, func(ctx context.Context) ([]container.FilesystemChange, error) {
 		return e.cli.ContainerDiff(ctx, r.ID)
 	})
-	if err != nil {
+	if err = causeOf(waiting, err); err != nil {
 		return nil, e.wrap(err, kindContainer, name, "what changed in %s cannot be read", name)
 	}
 	return changesBelow(found, strings.TrimRight(path, "/")), nil

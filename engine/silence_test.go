@@ -1,9 +1,12 @@
 package engine
 
 import (
+	"bufio"
 	"context"
 	"io"
 	"net"
+	"net/http"
+	"path"
 	"slices"
 	"syscall"
 	"testing"
@@ -22,6 +25,24 @@ func neverAnswers() (net.Conn, error) {
 	ours, theirs := net.Pipe()
 	go io.Copy(io.Discard, theirs)
 	return ours, nil
+}
+
+// answersSome answers requests for paths that end so, and no other, with what is
+// there for them, which may lack its end.
+func answersSome(answers map[string]string) func() (net.Conn, error) {
+	return func() (net.Conn, error) {
+		ours, theirs := net.Pipe()
+		go func() {
+			for in := bufio.NewReader(theirs); ; {
+				r, err := http.ReadRequest(in)
+				if err != nil {
+					return
+				}
+				io.WriteString(theirs, answers[path.Base(r.URL.Path)])
+			}
+		}()
+		return ours, nil
+	}
 }
 
 // engineAt gives an Engine that knows a container, web, that runs, and connects to
@@ -144,4 +165,30 @@ func TestWhoWaitsForAnEngineThatIsLookedForLearnsThatItIsSilent(t *testing.T) {
 			t.Error(err)
 		}
 	})
+}
+
+// They may be long under way. Nothing was to be done, so that nothing can be half
+// done.
+func TestWhoReadsLongFromAnEngineThatFallsSilentLearnsSo(t *testing.T) {
+	dial := answersSome(map[string]string{
+		"_ping": "HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n",
+		"logs":  "HTTP/1.1 200 OK\r\nContent-Length: 1000\r\n\r\n",
+	})
+	for _, what := range []string{"diff", "logs"} {
+		t.Run(what, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				e := engineAt(t, dial)
+				e.state.setUp(true)
+				failed := make(chan error)
+				go func() { failed <- e.questions(t.Context())[what]() }()
+				time.Sleep(pulseTimeout)
+				begin := time.Now()
+				e.silence.fall()
+				known := wantClass(t, <-failed, Unavailable, "web")
+				if took := time.Since(begin); took > 0 || known.Data.Outcome != api.OutcomeNone {
+					t.Errorf("after %v: %+v", took, known)
+				}
+			})
+		})
+	}
 }

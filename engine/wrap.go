@@ -26,7 +26,11 @@ const readTimeout = 1800 * time.Millisecond
 // of its own; kind and name say what the call was about. The errors of a
 // context, and what is an *Error already, pass through.
 func (e *Engine) wrap(err error, kind, name, format string, args ...any) error {
-	return wrap(err, api.OutcomeNone, kind, name, fmt.Sprintf(format, args...))
+	sentence := fmt.Sprintf(format, args...)
+	if errors.Is(err, errSilent) { // which speaks for a change
+		return unavailable(err, api.OutcomeNone, "%s: the engine does not answer any more: see whether it hangs or is overloaded", sentence)
+	}
+	return wrap(err, api.OutcomeNone, kind, name, sentence)
 }
 
 // wrapMutation is wrap for a call that changes something: when the connection
