@@ -315,13 +315,16 @@ func (h *hub) awaitStart(ctx context.Context, backoff *backoff) error {
 		return nil
 	}
 	started := timeOf(c.State.StartedAt)
-	for {
+	for first := true; ; first = false {
 		changed := h.e.state.next()
 		r, ok := h.e.state.get(h.name)
 		switch {
 		case !ok || r.ID != h.id:
 			return errRemoved
 		case !r.Started.Equal(started.Time):
+			if first { // it may be the state that is behind, and nothing new
+				backoff.wait(ctx)
+			}
 			return nil
 		}
 		h.setPaused(!h.e.state.isUp())
