@@ -20,7 +20,7 @@ import (
 // Lines gather while the caller is busy with a chunk; the next one holds as many
 // as fit in MaxChunk. A caller that is slow costs bounded memory, slows nobody
 // else, and loses nothing but what the engine's own log forgets meanwhile: then
-// Gap is set, without lines if the log is gone with its container.
+// Gap is set, without lines if none come after it.
 // Cursors go on exactly after the last line of their chunk. Lines left out by
 // the filters are not counted as dropped.
 func (e *Engine) FollowLogs(ctx context.Context, name string, p api.LogsParams) iter.Seq2[Chunk, error] {
@@ -58,7 +58,10 @@ func (e *Engine) followLogs(ctx context.Context, name string, p api.LogsParams, 
 		}
 		parts = f.next(ctx, q, parts[len(parts)-1])
 	}
-	return ctx.Err()
+	if ctx.Err() != nil {
+		return ctx.Err()
+	}
+	return f.tellGap()
 }
 
 // errLeft says that the follower's caller wants no more.
@@ -124,7 +127,17 @@ func (f *follower) sitOut(ctx context.Context, backoff *backoff) error {
 // lose ends the follow of a container that is gone. If the follower was behind,
 // lines went with it.
 func (f *follower) lose(behind bool) error {
-	if behind && !f.yield(Chunk{Gap: true, Cursor: encodeCursor(f.id, f.pos)}) {
+	f.gap = f.gap || behind
+	return f.tellGap()
+}
+
+// tellGap says that lines are missing, if no line has come that could say so.
+func (f *follower) tellGap() error {
+	if !f.gap {
+		return nil
+	}
+	f.gap = false
+	if !f.yield(Chunk{Gap: true, Cursor: encodeCursor(f.id, f.pos)}) {
 		return errLeft
 	}
 	return nil

@@ -468,6 +468,10 @@ func TestLinesThatAreGoneAreAGap(t *testing.T) {
 	if got, r := mustLog(t, f.Engine, c.Name, api.LogsParams{After: foreign, Grep: "^line ....00 "}); got != whole || !r.Gap {
 		t.Errorf("after another container's cursor there is %.40q, gap %v", got, r.Gap)
 	}
+	w = f.tail(f.Engine, c.Name, api.LogsParams{After: foreign, Grep: "^none$", Until: "0s"})
+	if err := w.end(); err != nil || w.gaps != 1 || len(w.lines) != 0 {
+		t.Errorf("a follower that wants none of what there is got %d lines, %d gaps, %v", len(w.lines), w.gaps, err)
+	}
 }
 
 // On a busy machine the engine itself is late.
