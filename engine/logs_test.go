@@ -168,9 +168,11 @@ func TestLogsOfWhatIsNotThere(t *testing.T) {
 	silent := f.silent(t)
 	_, err = f.Logs(t.Context(), silent, api.LogsParams{})
 	wantClass(t, err, LogsUnavailable, silent)
-	for _, err := range f.FollowLogs(t.Context(), silent, api.LogsParams{}) {
-		wantClass(t, err, LogsUnavailable, silent)
+	var last error
+	for _, err := range f.FollowLogs(limited(t, patience), silent, api.LogsParams{}) {
+		last = err
 	}
+	wantClass(t, last, LogsUnavailable, silent)
 }
 
 func TestParametersOfLogsAreCheckedByName(t *testing.T) {
