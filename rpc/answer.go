@@ -10,8 +10,8 @@ import (
 	"github.com/sourcegraph/jsonrpc2"
 )
 
-// envelopeSize is what a response is reckoned to take besides its id, its
-// result and the words of its error.
+// envelopeSize is what a response is reckoned to take besides its id and its
+// result or the words and the data of its error.
 const envelopeSize = 64
 
 // answer sends the response to a call and gives the error that was sent: a
@@ -48,10 +48,7 @@ func (s *session) encode(call *Call, enc *encoder, result any) (json.RawMessage,
 // answers of unfinished batches, which cannot wait for one another: the error
 // takes its place.
 func (s *session) respond(call *Call, resp *jsonrpc2.Response, wait bool) *Error {
-	size := envelopeSize + len(call.id)
-	if resp.Error == nil {
-		size += len(*resp.Result)
-	}
+	size := sizeOf(call.id, resp)
 	room, ok := s.room(call, size, wait)
 	if !ok && call.batch == nil {
 		return nil // the connection has ended
@@ -71,6 +68,19 @@ func (s *session) respond(call *Call, resp *jsonrpc2.Response, wait bool) *Error
 		s.pushBatch(call, wait)
 	}
 	return nil
+}
+
+// sizeOf gives what a response is reckoned to take. An error may be large too:
+// it can quote whatever its call has sent.
+func sizeOf(id json.RawMessage, resp *jsonrpc2.Response) int {
+	size := envelopeSize + len(id)
+	switch {
+	case resp.Error == nil:
+		return size + len(*resp.Result)
+	case resp.Error.Data == nil:
+		return size + len(resp.Error.Message)
+	}
+	return size + len(resp.Error.Message) + len(*resp.Error.Data)
 }
 
 // room takes room for a response. One that stands alone has its turn in the

@@ -158,21 +158,37 @@ func TestSlowReaderThatGoesOnIsNotCut(t *testing.T) {
 	}
 }
 
+// Only the flood can end these connections: a write may take as long as it likes.
 func TestPeerThatFloodsAndDoesNotReadIsClosed(t *testing.T) {
-	s := serve(t, &Options{MaxQueue: 64 * kib, MaxAnswer: 64 * kib, CloseGrace: 10 * time.Millisecond, WriteTimeout: time.Second}, table{})
-	p := s.dialSmall(t)
-	await(t, "it is there", func() bool { return s.Stats().Connections == 1 })
-	go func() {
-		for p.WriteMessage(websocket.TextMessage, []byte("{}")) == nil {
-		}
-	}()
-	await(t, "it is closed", func() bool {
-		stats := s.Stats()
-		if stats.Queued > 256*kib {
-			t.Fatalf("%d bytes are queued", stats.Queued)
-		}
-		return stats.Connections == 0
-	})
+	for name, message := range map[string]string{
+		"no requests": "{}",
+		"long names":  request(1, strings.Repeat("n", 100*kib), nil),
+	} {
+		t.Run(name, func(t *testing.T) {
+			var quoted atomic.Int64 // bytes of names that errors have quoted
+			opts := &Options{MaxQueue: 64 * kib, MaxAnswer: 64 * kib, CloseGrace: 10 * time.Millisecond, WriteTimeout: 2 * patience}
+			s := serve(t, opts, acceptFunc(func(call *Call) (Job, error) {
+				quoted.Add(int64(len(call.Method())))
+				return table{}.Accept(call)
+			}))
+			p := s.dialSmall(t)
+			await(t, "it is there", func() bool { return s.Stats().Connections == 1 })
+			go func() {
+				for p.WriteMessage(websocket.TextMessage, []byte(message)) == nil {
+				}
+			}()
+			await(t, "it is closed", func() bool {
+				stats := s.Stats()
+				if stats.Queued > 256*kib {
+					t.Fatalf("%d bytes are queued", stats.Queued)
+				}
+				return stats.Connections == 0
+			})
+			if n := quoted.Load(); n > 1*mib {
+				t.Errorf("errors of %d bytes were made, which nobody read", n)
+			}
+		})
+	}
 }
 
 func TestNotificationsWaitForTheWriterAndKeepTheirOrder(t *testing.T) {
