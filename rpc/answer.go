@@ -57,7 +57,7 @@ func (s *session) respond(call *Call, resp *jsonrpc2.Response, wait bool) *Error
 		return s.opts.LimitError("queue", "the answers of the unfinished batches are too large together: send the call by itself")
 	}
 	if !ok {
-		room = s.out.budget.count(size)
+		room = s.insist(size)
 	}
 	call.room = room
 	s.release(call)
@@ -95,6 +95,16 @@ func (s *session) room(call *Call, size int, wait bool) (grant, bool) {
 		s.overrun()
 	}
 	return g, ok
+}
+
+// insist takes room that there is not, for an error that a batch is owed. A peer
+// that has too many of them is one that does not read.
+func (s *session) insist(size int) grant {
+	g, ok := s.out.budget.insist(size)
+	if !ok {
+		s.overrun()
+	}
+	return g
 }
 
 // overrun ends a connection whose peer sends and sends, and does not read what
@@ -157,7 +167,7 @@ func (s *session) refuse(m *message, place int) {
 	switch {
 	case s.batch != nil:
 		if !ok {
-			room = s.out.budget.count(len(buf.data))
+			room = s.insist(len(buf.data))
 		}
 		if whole := s.batch.put(place, bytes.Clone(buf.data), room); whole != nil {
 			s.out.push(*whole)

@@ -29,6 +29,7 @@ func (b *batch) put(place int, part []byte, g grant) *outFrame {
 	b.parts[place] = part
 	b.grant.bytes += g.bytes
 	b.grant.all += g.all
+	b.grant.beyond += g.beyond
 	b.left--
 	if b.left > 0 {
 		return nil

@@ -18,10 +18,11 @@ const (
 // and, through all, those of every connection together. What is larger than a
 // bound counts as much as the bound: it waits until nothing else is there.
 type budget struct {
-	used atomic.Int64 // bytes queued, held or waiting for room
-	size int64
-	hard int64 // past this nothing is taken without waiting
-	own  *semaphore.Weighted
+	used   atomic.Int64 // bytes queued, held or waiting for room
+	beyond atomic.Int64 // those of them for which there was no room
+	size   int64
+	hard   int64 // past this nothing is taken without waiting
+	own    *semaphore.Weighted
 
 	total int64
 	all   *semaphore.Weighted
@@ -36,7 +37,7 @@ func (b *budget) init(opts *Options, all *semaphore.Weighted) {
 }
 
 // grant is room in a budget, until it is released.
-type grant struct{ bytes, own, all int64 }
+type grant struct{ bytes, own, all, beyond int64 }
 
 func (b *budget) count(n int) grant {
 	b.used.Add(int64(n))
@@ -45,6 +46,7 @@ func (b *budget) count(n int) grant {
 
 func (b *budget) release(g grant) {
 	b.used.Add(-g.bytes)
+	b.beyond.Add(-g.beyond)
 	if g.own > 0 {
 		b.own.Release(g.own)
 	}
@@ -98,4 +100,12 @@ func (b *budget) take(n int) (grant, bool) {
 	}
 	g.all = all
 	return g, true
+}
+
+// insist takes room for n bytes that take has refused, and says whether that may
+// go on: it may until there is a connection's own bound of such bytes.
+func (b *budget) insist(n int) (g grant, ok bool) {
+	g = b.count(n)
+	g.beyond = g.bytes
+	return g, b.beyond.Add(g.beyond) <= b.size
 }

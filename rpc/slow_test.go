@@ -161,8 +161,10 @@ func TestSlowReaderThatGoesOnIsNotCut(t *testing.T) {
 // Only the flood can end these connections: a write may take as long as it likes.
 func TestPeerThatFloodsAndDoesNotReadIsClosed(t *testing.T) {
 	for name, message := range map[string]string{
-		"no requests": "{}",
-		"long names":  request(1, strings.Repeat("n", 100*kib), nil),
+		"no requests":                "{}",
+		"long names":                 request(1, strings.Repeat("n", 100*kib), nil),
+		"batches of no requests":     "[{}]",
+		"batches of unknown methods": "[" + request(1, "none", nil) + "]",
 	} {
 		t.Run(name, func(t *testing.T) {
 			var quoted atomic.Int64 // bytes of names that errors have quoted
