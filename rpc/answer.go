@@ -65,7 +65,7 @@ func (s *session) respond(call *Call, resp *jsonrpc2.Response, wait bool) *Error
 	if call.conn.SendResponse(call.life, resp) != nil {
 		s.lose(call)
 	} else if call.whole != nil {
-		s.pushBatch(call, wait)
+		s.out.push(*call.whole)
 	}
 	return nil
 }
@@ -144,19 +144,6 @@ func (s *session) lose(call *Call) {
 		s.out.budget.release(whole.grant)
 		whole.free()
 	}
-}
-
-// pushBatch sends a batch that is complete.
-func (s *session) pushBatch(call *Call, wait bool) {
-	if wait {
-		g, err := s.out.budget.queue(call.life, call.whole.grant)
-		if err != nil {
-			call.whole.free()
-			return
-		}
-		call.whole.grant = g
-	}
-	s.out.push(*call.whole)
 }
 
 // refuse answers what is not a request, for which there is no Call.

@@ -58,9 +58,14 @@ func (b *budget) release(g grant) {
 // wait takes room for n bytes, when there is some. It fails when ctx ends.
 func (b *budget) wait(ctx context.Context, n int) (grant, error) {
 	g := b.count(n)
-	g, err := b.queue(ctx, g)
-	if err != nil || b.used.Load() <= roomToWait {
-		return g, err
+	own := min(g.bytes, b.size)
+	if err := b.own.Acquire(ctx, own); err != nil {
+		b.release(g)
+		return grant{}, err
+	}
+	g.own = own
+	if b.used.Load() <= roomToWait {
+		return g, nil
 	}
 	all := min(g.bytes, b.total)
 	if err := b.all.Acquire(ctx, all); err != nil {
@@ -68,17 +73,6 @@ func (b *budget) wait(ctx context.Context, n int) (grant, error) {
 		return grant{}, err
 	}
 	g.all = all
-	return g, nil
-}
-
-// queue gives g its part of the connection's own room, when there is some.
-func (b *budget) queue(ctx context.Context, g grant) (grant, error) {
-	own := min(g.bytes, b.size)
-	if err := b.own.Acquire(ctx, own); err != nil {
-		b.release(g)
-		return grant{}, err
-	}
-	g.own = own
 	return g, nil
 }
 

@@ -158,6 +158,25 @@ func TestSlowReaderThatGoesOnIsNotCut(t *testing.T) {
 	}
 }
 
+// A batch that is complete has its room, and must not wait for that of others: they
+// may wait for what it holds.
+func TestCompleteBatchAndAnswersThatWaitDoNotHoldEachOtherUp(t *testing.T) {
+	finish := make(chan struct{})
+	opts := &Options{MaxQueue: 256 * kib, MaxAnswer: 1 * mib, MaxQueueTotal: 512 * kib}
+	s := serve(t, opts, table{"large": large, "slow": func(context.Context, *Call) (any, error) { <-finish; return nil, nil }})
+	p := s.dial(t)
+	p.send("[" + request(1, "large", []int{500 * kib}) + "," + request(2, "slow", nil) + "]")
+	await(t, "the batch holds what all may have", func() bool { return s.Stats().Queued > 500*kib })
+	p.send(request(3, "large", []int{200 * kib}))
+	await(t, "another answer waits", func() bool { return s.Stats().Queued > 700*kib })
+	close(finish)
+	for _, begin := range []string{`[{"jsonrpc":"2.0","id":1,"result":"x`, `{"jsonrpc":"2.0","id":3,"result":"x`} {
+		if got := p.receive(); !strings.HasPrefix(got, begin) {
+			t.Errorf("received %.100s", got)
+		}
+	}
+}
+
 // Only the flood can end these connections: a write may take as long as it likes.
 func TestPeerThatFloodsAndDoesNotReadIsClosed(t *testing.T) {
 	for name, message := range map[string]string{
@@ -165,13 +184,14 @@ func TestPeerThatFloodsAndDoesNotReadIsClosed(t *testing.T) {
 		"long names":                 request(1, strings.Repeat("n", 100*kib), nil),
 		"batches of no requests":     "[{}]",
 		"batches of unknown methods": "[" + request(1, "none", nil) + "]",
+		"batches of good calls":      "[" + request(1, "echo", nil) + "]",
 	} {
 		t.Run(name, func(t *testing.T) {
 			var quoted atomic.Int64 // bytes of names that errors have quoted
 			opts := &Options{MaxQueue: 64 * kib, MaxAnswer: 64 * kib, CloseGrace: 10 * time.Millisecond, WriteTimeout: 2 * patience}
 			s := serve(t, opts, acceptFunc(func(call *Call) (Job, error) {
 				quoted.Add(int64(len(call.Method())))
-				return table{}.Accept(call)
+				return table{"echo": echo}.Accept(call)
 			}))
 			p := s.dialSmall(t)
 			await(t, "it is there", func() bool { return s.Stats().Connections == 1 })
