@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"net/http"
+	"runtime"
 	"slices"
 	"strings"
 	"sync"
@@ -177,6 +178,43 @@ func TestCallsThatWaitAreBounded(t *testing.T) {
 	if refused := strings.Count(p.receive(), "-32007"); refused != 7 {
 		t.Errorf("%d members were refused", refused)
 	}
+}
+
+// What waits and what lasts must not keep the frame that it came in: that may be a
+// megabyte around a call of a hundred bytes.
+func TestCallsThatLastDoNotKeepTheirFrames(t *testing.T) {
+	const calls, ballast = 30, 300 * kib
+	g := newGate()
+	s := serve(t, &Options{MaxCalls: 1, MaxStreams: calls}, acceptFunc(func(call *Call) (Job, error) {
+		job, err := g.Accept(call)
+		job.Stream = call.Method() == "follow"
+		return job, err
+	}))
+	p := s.dial(t)
+	p.send(request(0, "a", nil))
+	for name, form := range map[string]string{
+		"members of batches that wait": `[{"jsonrpc":"2.0","id":1,"method":"a","params":[1],"x":"%s"}]`,
+		"streams":                      `{"jsonrpc":"2.0","id":1,"method":"follow","params":[1],"result":"%s"}`,
+	} {
+		before := heapInUse()
+		for range calls {
+			p.send(fmt.Sprintf(form, strings.Repeat("x", ballast)))
+		}
+		p.send(request(2, "$/cancelRequest", []int{3}))
+		p.expect(`{"jsonrpc":"2.0","id":2,"result":false}`) // all are read
+		if kept := heapInUse() - before; kept > calls*ballast/4 {
+			t.Errorf("%d %s keep %d bytes", calls, name, kept)
+		}
+	}
+}
+
+// heapInUse gives the bytes of the heap that are in use, this test's alone.
+func heapInUse() int64 {
+	var stats runtime.MemStats
+	runtime.GC()
+	runtime.GC() // pools let go with the second
+	runtime.ReadMemStats(&stats)
+	return int64(stats.HeapAlloc)
 }
 
 func TestResultTooLargeIsAnsweredWithAnError(t *testing.T) {

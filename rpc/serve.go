@@ -1,6 +1,7 @@
 package rpc
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -41,6 +42,9 @@ func (s *session) start(call *Call) {
 	slots := s.slots(call)
 	runs := slots.take()
 	waits := !runs && (call.InBatch() || call.Notification()) && s.waiting+call.cost() <= s.opts.MaxQueue
+	if waits || call.job.Stream {
+		call.keepOwn()
+	}
 	if waits {
 		s.waiting += call.cost()
 		slots.waiting = append(slots.waiting, call)
@@ -68,6 +72,13 @@ func (s *session) slotError(call *Call, slots *slots) *Error {
 		limit, what = "streams", "streams"
 	}
 	return s.opts.LimitError(limit, fmt.Sprintf("this connection has %d %s in flight already: wait for one to be answered", slots.size, what))
+}
+
+// keepOwn lets go of the frame that the call came in, of which it may be the least
+// part: one that lasts keeps copies of what it needs.
+func (c *Call) keepOwn() {
+	c.id, c.params = bytes.Clone(c.id), bytes.Clone(c.params)
+	c.result, c.err = nil, nil // of no meaning in a request
 }
 
 func (c *Call) cost() int {
