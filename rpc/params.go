@@ -94,10 +94,40 @@ func (d *decoder) set(i int, value []byte) error {
 		return nil
 	}
 	err := json.Unmarshal(value, d.target.FieldByIndex(f.path).Addr().Interface())
+	if err == nil && f.filled {
+		err = lookForNull(value)
+	}
 	if err != nil {
 		return InvalidParams(f.name, f.wrong(err))
 	}
 	return nil
+}
+
+var errNull = errors.New("null is not allowed here")
+
+// lookForNull finds a null among the elements of a list, which encoding/json
+// takes for an empty string, 0 or false.
+func lookForNull(list []byte) error {
+	s := scanner{data: list, depth: unlimited}
+	check := func(_, value []byte) error {
+		if bytes.Equal(value, null) {
+			return errNull
+		}
+		return nil
+	}
+	switch s.peek() {
+	case '{':
+		return s.object(check)
+	case '[':
+		return s.list('[', ']', func() error {
+			value, err := s.value()
+			if err != nil {
+				return err
+			}
+			return check(nil, value)
+		})
+	}
+	return nil // bytes, in base64
 }
 
 // missing says which required parameter is not there.

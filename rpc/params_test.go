@@ -67,16 +67,19 @@ func TestNullAndMissingOptionalParamsAreAbsent(t *testing.T) {
 func TestWrongParamsAreNamed(t *testing.T) {
 	const takes = "the method takes name, url, args, port, memory, words, flag, size, choice, numbers"
 	for params, want := range map[string]errorData{
-		``:                                  {Param: "name", Reason: `"name" is missing: it must be a string`},
-		`[]`:                                {Param: "name", Reason: `"name" is missing: it must be a string`},
-		`["n"]`:                             {Param: "url", Reason: `"url" is missing: it must be a string`},
-		`["n",null]`:                        {Param: "url", Reason: `"url" is missing: it must be a string`},
-		`{"url":"u"}`:                       {Param: "name", Reason: `"name" is missing: it must be a string`},
-		`[1,"u"]`:                           {Param: "name", Reason: `"name" must be a string`},
-		`["n","u",["k"]]`:                   {Param: "args", Reason: `"args" must be an object of strings`},
-		`["n","u",{"k":1}]`:                 {Param: "args", Reason: `"args" must be an object of strings`},
-		`["n","u",{},1.5]`:                  {Param: "port", Reason: `"port" must be a whole number`},
-		`{"name":"n","url":"u","port":"1"}`: {Param: "port", Reason: `"port" must be a whole number`},
+		``:                            {Param: "name", Reason: `"name" is missing: it must be a string`},
+		`[]`:                          {Param: "name", Reason: `"name" is missing: it must be a string`},
+		`["n"]`:                       {Param: "url", Reason: `"url" is missing: it must be a string`},
+		`["n",null]`:                  {Param: "url", Reason: `"url" is missing: it must be a string`},
+		`{"url":"u"}`:                 {Param: "name", Reason: `"name" is missing: it must be a string`},
+		`[1,"u"]`:                     {Param: "name", Reason: `"name" must be a string`},
+		`["n","u",["k"]]`:             {Param: "args", Reason: `"args" must be an object of strings`},
+		`["n","u",{"k":1}]`:           {Param: "args", Reason: `"args" must be an object of strings`},
+		`["n","u",{"j":"","k":null}]`: {Param: "args", Reason: `"args" must be an object of strings`},
+		`{"name":"n","url":"u","words":["w",null]}`:          {Param: "words", Reason: `"words" must be an array of strings`},
+		`{"name":"n","url":"u","numbers":[null]}`:            {Param: "numbers", Reason: `"numbers" must be an array of numbers`},
+		`["n","u",{},1.5]`:                                   {Param: "port", Reason: `"port" must be a whole number`},
+		`{"name":"n","url":"u","port":"1"}`:                  {Param: "port", Reason: `"port" must be a whole number`},
 		`{"name":"n","url":"u","port":99999999999999999999}`: {Param: "port", Reason: `"port" must be a whole number`},
 		`{"name":"n","url":"u","memory":"1g"}`:               {Param: "memory", Reason: `"memory" must be a number`},
 		`{"name":"n","url":"u","words":"w"}`:                 {Param: "words", Reason: `"words" must be an array of strings`},
@@ -111,6 +114,9 @@ func TestRequiredRawParamTakesNull(t *testing.T) {
 		ID json.RawMessage `json:"id"`
 	}
 	if err := DecodeParams(json.RawMessage(`{"id": null}`), &got); err != nil || string(got.ID) != "null" {
+		t.Errorf("%q, %v", got.ID, err)
+	}
+	if err := DecodeParams(json.RawMessage(`[[null]]`), &got); err != nil || string(got.ID) != "[null]" {
 		t.Errorf("%q, %v", got.ID, err)
 	}
 	if err := DecodeParams(json.RawMessage(`[1.0]`), &got); err != nil || string(got.ID) != "1.0" {

@@ -20,6 +20,7 @@ type field struct {
 	path     []int
 	required bool
 	raw      bool   // takes null as a value
+	filled   bool   // its elements have a type, which null is not of
 	want     string // what it must be, in words of JSON; empty if its type says so itself
 }
 
@@ -44,6 +45,7 @@ func planOf(t reflect.Type) *plan {
 			path:     f.Index,
 			required: !strings.Contains(options, "omitempty") && !strings.Contains(options, "omitzero"),
 			raw:      f.Type == rawMessage,
+			filled:   isFilled(f.Type),
 			want:     describe(f.Type),
 		})
 	}
@@ -90,6 +92,16 @@ func describe(t reflect.Type) string {
 		return "an object" + describeEach(t.Elem())
 	}
 	return describeKind(t.Kind())
+}
+
+// isFilled says whether a type is that of a list whose elements have a type that
+// null is not of: an array, or an object of any names.
+func isFilled(t reflect.Type) bool {
+	switch t.Kind() {
+	case reflect.Slice, reflect.Array, reflect.Map:
+		return t != rawMessage && describe(t) != "" && describeEach(t.Elem()) != ""
+	}
+	return false
 }
 
 func describeKind(kind reflect.Kind) string {
