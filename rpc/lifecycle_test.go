@@ -150,8 +150,11 @@ func TestPingsAreAnsweredInKind(t *testing.T) {
 
 func TestSilentPeerIsGone(t *testing.T) {
 	s := serve(t, &Options{PingInterval: 20 * time.Millisecond, CloseGrace: 10 * time.Millisecond}, table{})
-	s.dial(t) // nobody reads, so no ping is answered
-	await(t, "it is there", func() bool { return s.Stats().Connections == 1 })
+	p := s.dial(t)
+	p.SetPingHandler(func(string) error { return nil })             // no ping is answered
+	if code := p.closed(); code != websocket.CloseAbnormalClosure { // there was no Close frame
+		t.Errorf("closed with %d", code)
+	}
 	await(t, "it is gone", func() bool { return s.Stats().Connections == 0 })
 }
 
