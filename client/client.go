@@ -190,7 +190,7 @@ func (c *Client) explain(method string, err error) error {
 		if c.closed {
 			return ErrClosed
 		}
-		return fmt.Errorf("%s: %w", method, ErrLost)
+		return fmt.Errorf("%s: %w: %v", method, ErrLost, err) // why is for a person only
 	}
 	return err
 }

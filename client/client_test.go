@@ -16,6 +16,9 @@ import (
 	"sync"
 	"sync/atomic"
 	"testing"
+	"time"
+
+	"github.com/gorilla/websocket"
 
 	"github.com/dockwire/dockwire/client"
 	"github.com/dockwire/dockwire/client/api"
@@ -182,6 +185,27 @@ func TestAReadIsRepeatedAndAChangeIsNot(t *testing.T) {
 	}
 	if _, err := c.List(t.Context()); err != nil {
 		t.Errorf("no new connection is made: %v", err)
+	}
+}
+
+func TestALostConnectionSaysWhyItWasLost(t *testing.T) {
+	s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		ws, err := new(websocket.Upgrader).Upgrade(w, r, nil)
+		if err != nil {
+			t.Error(err)
+			return
+		}
+		defer ws.Close()
+		_, _, _ = ws.ReadMessage()
+		_ = ws.WriteControl(websocket.CloseMessage, websocket.FormatCloseMessage(websocket.CloseMessageTooBig, ""), time.Time{})
+		_, _, _ = ws.ReadMessage() // the client's Close
+	}))
+	defer s.Close()
+	c := &client.Client{URL: "ws" + strings.TrimPrefix(s.URL, "http"), Token: "secret"}
+	defer c.Close()
+	_, err := c.Start(t.Context(), "game")
+	if !errors.Is(err, client.ErrLost) || !strings.Contains(err.Error(), "1009 (message too big)") {
+		t.Errorf("the error is %v", err)
 	}
 }
 

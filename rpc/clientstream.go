@@ -133,7 +133,7 @@ func (s *clientStream) WriteObject(any) error {
 	defer buf.free()
 	buf.data = appendRequest(buf.data, s.sent)
 	err := s.client.ws.WriteMessage(websocket.TextMessage, buf.data)
-	if err != nil {
+	if err != nil && err != websocket.ErrCloseSent { // the reader knows why, and ends
 		s.client.fail(fmt.Errorf("%w: %w", ErrClosed, err))
 		_ = s.client.ws.Close() // the reader ends with it
 	}
