@@ -298,7 +298,12 @@ func TestRefusedHandshakeSaysWhy(t *testing.T) {
 }
 
 func TestDialFailsSoonAndClearly(t *testing.T) {
-	for _, address := range []string{"", "localhost:1", "http://localhost", "unix:", "ws://", "ws://127.0.0.1:1/", "unix:///nowhere/at/all"} {
+	for _, address := range []string{"", "localhost:1", "127.0.0.1:1", "http://localhost", "unix:", "unix://run/a.sock", "ws://"} {
+		if _, err := Dial(t.Context(), address, nil); err == nil || !strings.Contains(err.Error(), "it must be ws://HOST:PORT") {
+			t.Errorf("%q: %v", address, err)
+		}
+	}
+	for _, address := range []string{"ws://127.0.0.1:1/", "unix:///nowhere/at/all"} {
 		if _, err := Dial(t.Context(), address, nil); err == nil {
 			t.Errorf("%q: no error", address)
 		}

@@ -91,11 +91,9 @@ func Dial(ctx context.Context, address string, opts *DialOptions) (*Client, erro
 // one.
 func parseAddress(address string) (target, socket string, err error) {
 	u, err := url.Parse(address)
-	if err != nil {
-		return "", "", err
-	}
 	switch {
-	case u.Scheme == "unix" && u.Path != "":
+	case err != nil: // HOST:PORT is no URL to it
+	case u.Scheme == "unix" && u.Host == "" && u.Path != "":
 		return "ws://localhost/", u.Path, nil
 	case (u.Scheme == "ws" || u.Scheme == "wss") && u.Host != "":
 		return address, "", nil
