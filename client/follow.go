@@ -50,11 +50,12 @@ func (c *Client) FollowList(ctx context.Context) iter.Seq2[api.ListOutput, error
 				return api.ListParams{Follow: true}
 			},
 			onEvent: decoded(func(out api.ListOutput) error {
-				if err := count.add(&out.Seq, int64(len(out.Containers))); err != nil {
-					return err
-				}
+				told := len(out.Containers)
 				added, err := known.update(&out, func() ([]api.Container, error) { return c.List(ctx) })
 				if err != nil {
+					return err // not counted: it comes again
+				}
+				if err := count.add(&out.Seq, int64(told)); err != nil {
 					return err
 				}
 				count.insert(&out.Seq, int64(added))

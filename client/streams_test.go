@@ -187,13 +187,16 @@ func TestALoopThatBreaksCancelsItsStream(t *testing.T) {
 func TestAListTellsWhatWasRemovedWhileTheConnectionWasBroken(t *testing.T) {
 	a, b := api.Container{Name: "a", State: api.StateRunning}, api.Container{Name: "b", State: api.StateRunning}
 	var p *proxy
-	var streams atomic.Int32
+	var streams, asked atomic.Int32
 	c, p := serve(t, methods{"list": func(ctx context.Context, call *rpc.Call) (any, error) {
 		there := []api.Container{a, b}
 		if streams.Load() > 0 {
 			there = there[:1]
 		}
 		if !decode[api.ListParams](t, call).Follow {
+			if asked.Add(1) == 1 { // it is asked again, and what was not told is not counted
+				return nil, &rpc.Error{Code: int(api.CodeUnavailable), Message: "Engine unavailable: it is away"}
+			}
 			return there, nil
 		}
 		streams.Add(1)
