@@ -40,7 +40,7 @@ export function cut(line, columns) {
 export function draw(line, spans, { first, found, times, search }) {
   const row = element("div", `row ${line.stream}${line.step ? " step" : ""}${found ? " found" : ""}`);
   if (line.stream === "mark") {
-    row.textContent = line.text;
+    row.textContent = spans.map(({ text }) => text).join("");
     return row;
   }
   if (times) row.append(element("time", "", first && line.time ? clock(line.time) : ""));

@@ -66,5 +66,12 @@ func TestAnUpdateThatFailsSaysWhyAndLeavesTheContainer(t *testing.T) {
 	p.shows(".change dw-lines .sheet", "unknown command nonsense")
 	p.shows("main > .facts", first[:7])
 	p.shows(".head .badge", "running")
+	const marks = `[...document.querySelectorAll(".change .row.mark")].map(({ textContent }) => textContent)`
+	p.do(chromedp.EmulateViewport(375, 740, chromedp.EmulateMobile)) // where the mark takes two rows
+	p.await(marks + `.length > 1`)
+	if shown := eval[string](p, marks+`.join("")`); shown != "What the new container wrote last:" {
+		t.Errorf("the mark that is wrapped says %q", shown)
+	}
+	p.do(chromedp.EmulateViewport(1280, 860))
 	p.everywhere("update-failed")
 }
