@@ -69,8 +69,14 @@ function signInView() {
 
 function submit(event) {
   event.preventDefault();
-  signIn(new FormData(event.target).get("token").trim());
+  enter(new FormData(event.target).get("token").trim());
   goTo();
+}
+
+// enter forgets how the builds ended for whoever was here before: by the end of their connection.
+function enter(given) {
+  forgetJobs();
+  signIn(given);
 }
 
 function leave() {
@@ -83,7 +89,7 @@ function goTo() {
   const given = /^#token=(.+)$/.exec(location.hash);
   if (given) {
     history.replaceState(null, "", location.pathname);
-    signIn(decodeURIComponent(given[1]));
+    enter(decodeURIComponent(given[1]));
   }
   route = location.hash.replace(/^#\/?/, "").split("/").map(decodeURIComponent);
   if (state.link !== "signedOut") entering[route[0]]?.(...route.slice(1));

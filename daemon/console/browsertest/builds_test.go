@@ -2,6 +2,7 @@ package browsertest
 
 import (
 	"context"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -29,6 +30,11 @@ func TestARunningBuildIsThereAfterAReloadAndCanBeCancelled(t *testing.T) {
 	if again := eval[string](p, lines+`.at(0).text`); again != first {
 		t.Errorf("after the reload the output begins with %q, not with %q", again, first)
 	}
+	path := eval[string](p, `location.hash`)
+	eval[bool](p, `Boolean(location.hash = "#token=`+d.token+`")`) // the link is opened once more
+	p.shows("main h1", "Nothing here yet")
+	eval[bool](p, `Boolean(location.hash = `+quote(path)+`)`)
+	p.await(lines + `?.end > 30 && !document.querySelector(".head .badge.failed")`)
 	p.click(`.head button.danger`)
 	p.await(`document.querySelector(".badge.cancelled")`)
 	p.do(chromedp.Navigate(d.url() + "#/build"))
@@ -38,12 +44,16 @@ func TestARunningBuildIsThereAfterAReloadAndCanBeCancelled(t *testing.T) {
 
 func TestAFailedStepIsShownWithWhatToDo(t *testing.T) {
 	d := startDaemon(t)
-	repo := repository(t, gittest.NewServer(t), "failing", `RUN ["/probe", "exit", "7"]`)
+	repo := repository(t, gittest.NewServer(t), "failing-queue", `RUN ["/probe", "exit", "7"]`)
 	p := openConsole(t, d)
 	p.do(chromedp.Navigate(d.url() + "#/build"))
 	p.fill("#url", repo)
+	eval[bool](p, `globalThis.badges = new Set(), setInterval(() => badges.add(document.querySelector(".head .badge")?.textContent), 5), true`)
 	p.click(`.form button.primary`)
 	p.shows(".badge.failed", "failed")
+	if badges := eval[string](p, `[...badges].join()`); strings.Contains(badges, "Queued") {
+		t.Errorf("a build that did not wait for others said that it was %s", badges)
+	}
 	p.shows(".trouble", "7")
 	p.everywhere("build-failed")
 }
