@@ -82,7 +82,7 @@ class Job {
       line.step = true;
       [this.step, this.steps] = [Number(step[1]), Number(step[2])];
     }
-    if (line.stream === "git") this.phase = /queue/i.test(line.text) ? "Queued" : "Fetching";
+    if (line.stream === "git") this.phase = line.text.startsWith("Waiting for other builds:") ? "Queued" : "Fetching";
     else this.phase = this.steps ? `Step ${this.step} of ${this.steps}` : "Building";
   }
 
