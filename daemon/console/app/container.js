@@ -10,7 +10,7 @@ import "./charts.js";
 
 const TABS = { logs: "Log", usage: "Usage", inspect: "Inspect", diff: "Changed files", update: "Update" };
 let asked = ""; // what was asked for: NAME/inspect or NAME/diff
-let answer = null;
+let answer = null; // undefined when there was none, which was told
 
 export function containerView(name, tab = "logs") {
   const c = state.containers.get(name);
@@ -69,7 +69,9 @@ const views = {
 // fetched shows what a method tells of the container, when it is there.
 function fetched(c, method, view) {
   const answer = latest(c, method);
-  return answer ? view(answer, c.name) : html`<p class="quiet"><i class="spinner"></i> Asking the engine…</p>`;
+  if (answer) return view(answer, c.name);
+  return answer === null ? html`<p class="quiet"><i class="spinner"></i> Asking the engine…</p>`
+    : html`<p class="quiet">There was no answer. <button @click=${again}>Ask again</button></p>`;
 }
 
 // latest asks for something once for each state of the container, and gives it when it is there.

@@ -4,6 +4,7 @@ import (
 	"testing"
 
 	"github.com/dockwire/dockwire/engine/enginetest"
+	"github.com/dockwire/dockwire/engine/git/gittest"
 )
 
 func TestAWrongTokenIsRefusedWithWhatToDo(t *testing.T) {
@@ -27,6 +28,23 @@ func TestTheConsoleSaysThatTheEngineIsAway(t *testing.T) {
 	p.everywhere("engine-down")
 	proxy.Restore()
 	p.await(`!document.querySelector(".banner")`)
+}
+
+func TestWhatTheEngineDidNotAnswerIsAskedForAgain(t *testing.T) {
+	proxy := enginetest.NewProxy(t)
+	d := startDaemon(t, "--docker-host", proxy.Socket())
+	repo := repository(t, gittest.NewServer(t), "web", "EXPOSE 8080")
+	p := openConsole(t, d)
+	p.made("web", repo, "write", "/made", "by the container")
+	p.shows(`tr[data-name=web] .badge`, "running")
+	proxy.Refuse()
+	p.shows(".banner.bad", "its Docker engine does not answer")
+	eval[bool](p, `Boolean(location.hash = "#/c/web/diff")`)
+	p.shows("main", "There was no answer.")
+	proxy.Restore()
+	p.await(`!document.querySelector(".banner")`)
+	p.click("main p button")
+	p.shows(".changes .added", "/made")
 }
 
 func TestTheConsoleSaysHowManyReplicasServe(t *testing.T) {
