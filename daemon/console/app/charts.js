@@ -58,7 +58,12 @@ class UsageCharts extends HTMLElement {
   // feed shows the samples, and says the newest values unless one points at others.
   #feed(plot, chart) {
     plot.setData(this.#data(chart));
-    if (plot.cursor.idx == null) plot.setLegend({ idx: this.current.samples.length - 1 });
+    this.#say(plot);
+  }
+
+  // say comes after what the plot does by itself once this task is over: it forgets the values.
+  #say(plot) {
+    queueMicrotask(() => plot.cursor.idx == null && plot.setLegend({ idx: this.current.samples.length - 1 }));
   }
 
   #width() { return Math.max(280, this.clientWidth - 34); }
@@ -75,7 +80,10 @@ class UsageCharts extends HTMLElement {
   }
 
   #resize() {
-    for (const plot of this.#plots) plot.setSize({ width: this.#width(), height: 190 });
+    for (const plot of this.#plots) {
+      plot.setSize({ width: this.#width(), height: 190 });
+      this.#say(plot);
+    }
   }
 }
 

@@ -1,7 +1,7 @@
 // The list of containers.
 
 import { html, svg, render, nothing } from "../vendor/lit-html.js";
-import { state, sorted, act } from "./store.js";
+import { state, sorted, act, changed } from "./store.js";
 import { ask } from "./dialogs.js";
 import { age, bytes, link, percent } from "./format.js";
 
@@ -17,17 +17,21 @@ export function containersView() {
     <div class="head">
       <h1>Containers <span class="count">${state.containers.size}</span></h1>
       <label class="search"><span class="unseen">Filter by name or image</span>
-        <input type="search" placeholder="Filter  /" @input=${({ target }) => { filter = target.value.trim(); fill(matching()); }}></label>
+        <input type="search" placeholder="Filter  /" .value=${filter} @input=${({ target }) => { filter = target.value; changed(); }}></label>
       <span class="fill"></span>
       <a class="button" href="#/build">Build</a><a class="button primary" href="#/create">Create</a>
     </div>
     <table class="list containers">
       <thead><tr><th>Name</th><th>State</th><th>Image</th><th>CPU</th><th>Memory</th><th>Restarts</th><th>Age</th><th><span class="unseen">Actions</span></th></tr></thead>
       ${body}
-    </table>`;
+    </table>
+    ${rows.size ? nothing : html`<p class="quiet">No container has “${filter.trim()}” in its name or image.</p>`}`;
 }
 
-function matching() { return sorted().filter(({ name, image }) => name.includes(filter) || image.includes(filter)); }
+function matching() {
+  const part = filter.trim();
+  return sorted().filter(({ name, image }) => name.includes(part) || image.includes(part));
+}
 
 function fill(shown) {
   const names = new Set(shown.map(({ name }) => name));

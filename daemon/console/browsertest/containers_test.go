@@ -70,10 +70,25 @@ func TestEachViewOfAContainerIsReadable(t *testing.T) {
 	p.await(`document.activeElement.type === "search"`)
 	p.fill("input[type=search]", "bus")
 	p.await(`document.querySelectorAll("tbody tr").length === 1`)
+	p.click(`header a[href="#/images"]`)
+	p.shows("main h1", "Images")
+	p.click(`header a[href="#/"]`)
+	p.await(`document.querySelector("input[type=search]").value === "bus" && document.querySelectorAll("tbody tr").length === 1`)
+	p.fill("input[type=search]", "nowhere")
+	p.shows("main", "No container has “nowhere” in its name or image.")
+	p.fill("input[type=search]", "bus")
 	p.click(`tr[data-name=busy] .name`)
 	p.click(`.tabs a[href="#/c/busy/usage"]`)
 	p.await(`document.querySelectorAll("dw-usage canvas").length === 3 && document.querySelectorAll("dw-usage .u-axis").length === 6`)
 	p.await(`document.querySelector("dw-usage").current.samples.length > 4`)
+	const legend = `new Promise((resolve) => {
+		const charts = document.querySelector("dw-usage");
+		charts.usage = Object.create(charts.current); // and so they are drawn anew
+		requestAnimationFrame(() => resolve(charts.querySelector(".u-legend").innerText));
+	})`
+	if says := eval[string](p, legend); strings.Contains(says, "--") {
+		t.Errorf("charts that were drawn say %q, not the newest values", says)
+	}
 	p.everywhere("usage")
 	p.click(`.tabs a[href="#/c/busy/inspect"]`)
 	for _, card := range []string{"State", "Image", "Run", "Environment", "Limits", "Security", "Network", "Volumes"} {
