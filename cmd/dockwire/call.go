@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bytes"
 	"encoding/json"
 	"io"
 
@@ -44,6 +45,9 @@ func (a *app) params(args []string) (any, error) {
 	}
 	if !json.Valid(text) {
 		return nil, usagef("the parameters are not JSON: %s", text)
+	}
+	if first := bytes.TrimLeft(text, " \t\r\n")[0]; first != '{' && first != '[' {
+		return nil, usagef("the parameters are no object and no array: %s", text)
 	}
 	return json.RawMessage(text), nil
 }
