@@ -9,6 +9,7 @@ import (
 	"net/url"
 	"os"
 	"path"
+	"regexp"
 	"slices"
 	"strings"
 	"time"
@@ -123,6 +124,15 @@ func (c Config) hosts() []string {
 
 // check refuses what would expose the daemon, or cannot work.
 func (c Config) check() error {
+	if err := c.checkDomain(); err != nil {
+		return err
+	}
+	if !slices.Contains([]string{"", engine.FirewallAuto, engine.FirewallManage, engine.FirewallCheck, engine.FirewallOff}, c.Firewall) {
+		return fmt.Errorf("--firewall %s is not known: give auto, manage, check or off", c.Firewall)
+	}
+	if !slices.Contains([]string{"", engine.ReachAuto, engine.ReachAddress, engine.ReachPublished}, c.Reach) {
+		return fmt.Errorf("--reach %s is not known: give auto, address or published", c.Reach)
+	}
 	if c.Builds < 1 {
 		return fmt.Errorf("--builds is %d: at least one build has to run at a time", c.Builds)
 	}
@@ -193,6 +203,26 @@ func (c Config) checkAllowed() error {
 	}
 	return nil
 }
+
+// domainBase is what names are put before.
+var domainBase = regexp.MustCompile(`^([a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?\.)*[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$`)
+
+// checkDomain refuses a base that no host can be under.
+func (c Config) checkDomain() error {
+	if !domainBase.MatchString(c.Domain) {
+		return fmt.Errorf("--domain %s is not a domain: give labels of a-z, 0-9 and - with dots between them", c.Domain)
+	}
+	return nil
+}
+
+// ErrConfig is in the error of Run for a configuration that cannot be.
+var ErrConfig = errors.New("the configuration is wrong")
+
+// wrongConfig is what is wrong with one.
+type wrongConfig struct{ error }
+
+func (w wrongConfig) Is(target error) bool { return target == ErrConfig }
+func (w wrongConfig) Unwrap() error        { return w.error }
 
 // checkReach refuses a control listener that others could listen to.
 func (c Config) checkReach(address string) error {

@@ -327,7 +327,7 @@ func TestAHandshakeIsBounded(t *testing.T) {
 	d.dial().do("list", nil, nil)
 }
 
-func TestWhatWouldExposeTheDaemonIsRefusedAtStart(t *testing.T) {
+func TestWhatWouldExposeTheDaemonOrCannotWorkIsRefusedAtStart(t *testing.T) {
 	for _, test := range []struct {
 		cfg  Config
 		want string // in the error; "" when it is fine
@@ -353,6 +353,12 @@ func TestWhatWouldExposeTheDaemonIsRefusedAtStart(t *testing.T) {
 		{Config{AllowHost: []string{"*"}}, "--allow-host"},
 		{Config{AllowHost: []string{"https://box.example"}}, "--allow-host"},
 		{Config{AllowHost: []string{""}}, "--allow-host"},
+		{Config{Domain: "Apps.example."}, ""},
+		{Config{Domain: "*.apps.example"}, "--domain"},
+		{Config{Domain: "apps example"}, "--domain"},
+		{Config{Domain: "apps.example:8420"}, "--domain"},
+		{Config{Firewall: "of"}, "--firewall"},
+		{Config{Reach: "adress"}, "--reach"},
 	} {
 		err := test.cfg.withDefaults().check()
 		if (err == nil) != (test.want == "") || err != nil && !strings.Contains(err.Error(), test.want) {

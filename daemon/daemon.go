@@ -47,15 +47,15 @@ type Daemon struct {
 // Run runs a daemon until ctx ends, then ends it in order: no more connections,
 // then the streams, then the builds. It returns nil after that, and an error
 // when the daemon could not start or a listener failed. The engine need not be
-// up.
+// up. The error for a configuration that cannot be is an ErrConfig.
 func Run(ctx context.Context, cfg Config) error {
 	cfg = cfg.withDefaults()
 	if err := cfg.check(); err != nil {
-		return err
+		return wrongConfig{err}
 	}
 	log, err := newLog(cfg)
 	if err != nil {
-		return err
+		return wrongConfig{err}
 	}
 	defer log.Sync()
 	unlock, err := openStateDir(cfg.StateDir)

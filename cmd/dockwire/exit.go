@@ -7,6 +7,7 @@ import (
 
 	"github.com/dockwire/dockwire/client"
 	"github.com/dockwire/dockwire/client/api"
+	"github.com/dockwire/dockwire/daemon"
 	"github.com/dockwire/dockwire/daemon/access"
 )
 
@@ -30,6 +31,7 @@ var exits = []struct {
 }{
 	{context.Canceled, exitInterrupted},
 	{errUsage, exitUsage},
+	{daemon.ErrConfig, exitUsage},
 	{api.CodeInvalidParams, exitUsage},
 	{api.CodeParseError, exitUsage},
 	{client.ErrUnreachable, exitUnreachable},

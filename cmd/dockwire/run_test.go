@@ -112,8 +112,26 @@ func TestADaemonThatCannotBeUsedHasAnExitCode(t *testing.T) {
 	if code, _, stderr := dockwire(t, "ls"); code != exitForbidden || !strings.Contains(stderr, "the token is not known") {
 		t.Errorf("a wrong token: exit %d, %s", code, stderr)
 	}
+	if code, _, stderr := dockwire(t, "ls", "--url", "127.0.0.1:7420"); code != exitUnreachable || !strings.Contains(stderr, "must be ws://HOST:PORT") {
+		t.Errorf("no scheme: exit %d, %s", code, stderr)
+	}
 	if code, _, stderr := dockwire(t, "ls", "--url", "unix://"+t.TempDir()+"/none.sock"); code != exitUnreachable || !strings.Contains(stderr, "dockwire serve") {
 		t.Errorf("no daemon: exit %d, %s", code, stderr)
+	}
+}
+
+func TestWhatIsWrongInTheCallIsWrongUsage(t *testing.T) {
+	serve(t, methods{})
+	for _, args := range [][]string{
+		{"serve", "--state-dir", t.TempDir(), "--log-level", "loud"},
+		{"serve", "--state-dir", t.TempDir(), "--builder", "other"},
+		{"call", "list", "7"},
+		{"call", "list", "null"},
+		{"call", "list", "{"},
+	} {
+		if code, _, stderr := dockwire(t, args...); code != exitUsage {
+			t.Errorf("%q: exit %d, %s", args, code, stderr)
+		}
 	}
 }
 

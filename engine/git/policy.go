@@ -38,7 +38,7 @@ func ParsePolicy(entries []string) (Policy, error) {
 	for _, entry := range entries {
 		e, err := parseException(entry)
 		if err != nil {
-			return Policy{}, fmt.Errorf("%q is not HOST, HOST:PORT or a CIDR: %w", entry, err)
+			return Policy{}, fmt.Errorf("--allow-git %s is not HOST, HOST:PORT or a CIDR: %w", entry, err)
 		}
 		p.allowed = append(p.allowed, e)
 	}
