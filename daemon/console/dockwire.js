@@ -375,11 +375,12 @@ class Link {
 
   // A browser does not say why a handshake failed. So a daemon that answers otherwise, time and
   // again, refuses. Of another site only that it answers can be seen: it may be a proxy whose
-  // daemon is away, so one that we knew is given more time.
+  // daemon is away, so one that we knew is given more time. So is a 503, which some proxies say
+  // then, and a daemon whose engine is away.
   async refused() {
     const answer = await fetch(this.health, { method: "HEAD", mode: "no-cors", cache: "no-store", signal: AbortSignal.timeout(TIMEOUT) }).catch(() => {});
     const away = !answer || answer.status === 502 || answer.status === 504;
-    const doubt = this.known && answer?.type === "opaque";
+    const doubt = this.known && (answer?.type === "opaque" || answer?.status === 503);
     this.refusals = away ? 0 : this.refusals + (doubt ? 0.1 : 1);
     return this.refusals >= REFUSALS;
   }

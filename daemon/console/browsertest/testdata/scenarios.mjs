@@ -295,6 +295,29 @@ export const scenarios = {
     assert(performance.now() - begin < 5000, "that took", performance.now() - begin);
   },
 
+  async "a proxy whose daemon is away does not refuse whom it let in before"(env) {
+    let attempts = 0;
+    class Away { // lets in once
+      constructor() {
+        const first = attempts++ === 0;
+        setTimeout(() => (first ? this.onopen?.() : this.onclose?.({ code: 1006 })), 1);
+        if (first) setTimeout(() => this.onclose?.({ code: 1006 }), 10);
+      }
+      send() {}
+      close() {}
+    }
+    const { fetch } = globalThis;
+    globalThis.fetch = async () => ({ status: 503, type: "basic" });
+    try {
+      const dw = open(env, { WebSocket: Away });
+      await until(() => attempts > 5 || dw.state === "refused", "further attempts");
+      same(dw.state === "refused", false, "the proxy's 503 was taken for a refusal");
+      dw.close();
+    } finally {
+      globalThis.fetch = fetch;
+    }
+  },
+
   async "a slow consumer of a log gets every line, and what waits is bounded"(env) {
     const total = 60_000;
     const sent = [];
