@@ -49,6 +49,7 @@ func TestEachCallLeavesOneLineInTheAudit(t *testing.T) {
 	w.fails(api.CodeMethodNotFound, "game1/stop", nil)
 	w.fails(api.CodeMethodNotFound, "s3cret\n", nil)
 	w.fails(api.CodeInvalidParams, "remove", []any{7})
+	w.fails(api.CodeNotFound, "cancelBuild", []any{"b17d"})
 	w.fails(api.CodeInvalidParams, "create", []any{"game", long})
 	w.fails(api.CodeMethodNotFound, long, nil)
 	follow := w.call("list", []any{true})
@@ -56,7 +57,7 @@ func TestEachCallLeavesOneLineInTheAudit(t *testing.T) {
 	w.send(fmt.Sprintf(`{"jsonrpc":"2.0","method":"$/cancelRequest","params":[%d]}`, follow))
 	w.answer(follow, nil)
 
-	lines := d.auditLines(token.ID, 11)
+	lines := d.auditLines(token.ID, 12)
 	var got []string
 	for _, line := range lines {
 		got = append(got, fmt.Sprintf("%s %s %d", line.Method, line.Name, line.Code))
@@ -66,7 +67,7 @@ func TestEachCallLeavesOneLineInTheAudit(t *testing.T) {
 	}
 	short := long[:128] + "…"
 	want := []string{"list  0", "create game1 -32001", "remove other -32003", "NAME/logs other -32003", "NAME/stop game1 -32601", "s3cret\n  -32601",
-		"remove  -32602", "create " + short + " -32602", short + "  -32601", "$/cancelRequest  0", "list  -32800"}
+		"remove  -32602", "cancelBuild b17d -32001", "create " + short + " -32602", short + "  -32601", "$/cancelRequest  0", "list  -32800"}
 	slices.Sort(got) // a line comes after the answer, when the next call may be on its way
 	slices.Sort(want)
 	if !slices.Equal(got, want) {
@@ -76,5 +77,5 @@ func TestEachCallLeavesOneLineInTheAudit(t *testing.T) {
 		t.Error("the audit has parameters")
 	}
 	w.send(`{"jsonrpc":"2.0","method":"list"}`)
-	d.auditLines(token.ID, 12)
+	d.auditLines(token.ID, 13)
 }

@@ -53,6 +53,7 @@ type traits[P any] struct {
 	follows func(p *P) bool                 // whether this call streams, without an end of its own
 	check   func(*Daemon, *call, *P) error  // refuses bad parameters before anything is begun, and may complete them
 	claims  func(name string, p *P) []claim // what a mutating call is about, the first thing first
+	about   func(p *P) string               // what a call is about that makes no claims
 	keeps   bool                            // run keeps the turn, in call.turn, and leaves it
 	result  reflect.Type                    // of what run gives as JSON that is made already
 
@@ -68,11 +69,14 @@ func define[P, R any](name string, scope access.Scope, summary string, t traits[
 	m := &method{name: name, scope: scope, summary: summary, event: t.event, errors: t.errors,
 		params: reflect.TypeFor[P](), result: cmp.Or(t.result, reflect.TypeFor[R]())}
 	m.subject = func(params json.RawMessage) string {
-		p := new(P)
-		if t.claims == nil || rpc.DecodeParams(params, p) != nil {
+		switch p := new(P); {
+		case t.claims == nil && t.about == nil, rpc.DecodeParams(params, p) != nil:
 			return ""
+		case t.claims == nil:
+			return t.about(p)
+		default:
+			return t.claims("", p)[0].name
 		}
-		return t.claims("", p)[0].name
 	}
 	m.accept = func(d *Daemon, c *call) (rpc.Job, error) {
 		p, err := t.decode(d, c)

@@ -23,7 +23,10 @@ func allMethods() methodTable {
 			keeps:   true,
 		}, build),
 		define("builds", access.Read, "List the builds that wait, run, or ended lately, newest first.", traits[api.NoParams]{}, listBuilds),
-		define("cancelBuild", access.Deploy, "Stop a build, for all who wait for it.", traits[api.CancelBuildParams]{errors: []api.Code{api.CodeNotFound}}, cancelBuild),
+		define("cancelBuild", access.Deploy, "Stop a build, for all who wait for it.", traits[api.CancelBuildParams]{
+			errors: []api.Code{api.CodeNotFound},
+			about:  func(p *api.CancelBuildParams) string { return p.ID },
+		}, cancelBuild),
 		define("images", access.Read, "List the images that were built.", traits[api.NoParams]{}, images),
 		define("removeImage", access.Deploy, "Remove an image that no container uses.", traits[api.RemoveImageParams]{
 			errors: []api.Code{api.CodeNotFound, api.CodeConflict},
