@@ -51,17 +51,19 @@ func (s *Swarm) Logs(ctx context.Context, name string, p api.LogsParams) (api.Lo
 // newest gives the newest of the wanted lines that fit in a result.
 func (q *copyQuery) newest(tail api.Tail) (lines [][]byte, truncated bool, err error) {
 	n, limited := tail.Lines()
-	for size := 0; ; {
+	for size, wanted := 0, 0; ; wanted++ {
 		raw, err := q.next()
 		if errors.Is(err, io.EOF) {
-			return lines, truncated, nil
+			if limited {
+				wanted = min(wanted, n)
+			}
+			return lines, len(lines) < wanted, nil
 		}
 		if err != nil {
 			return nil, false, err
 		}
 		lines, size = append(lines, raw), size+len(raw)+len(",")
 		for size > maxResult || limited && len(lines) > n {
-			truncated = truncated || size > maxResult
 			size -= len(lines[0]) + len(",")
 			lines = lines[1:]
 		}
@@ -69,7 +71,10 @@ func (q *copyQuery) newest(tail api.Tail) (lines [][]byte, truncated bool, err e
 }
 
 // oldest gives the oldest of the wanted lines that fit in a result.
-func (q *copyQuery) oldest(api.Tail) (lines [][]byte, truncated bool, err error) {
+func (q *copyQuery) oldest(tail api.Tail) (lines [][]byte, truncated bool, err error) {
+	if err := q.skipToTail(tail); err != nil {
+		return nil, false, err
+	}
 	for size := 0; ; {
 		raw, err := q.next()
 		if errors.Is(err, io.EOF) {
@@ -93,6 +98,7 @@ type copyQuery struct {
 	journal     *journal.Journal
 	reader      *journal.Reader
 	pos, before int64 // the number of the line to go on with, and what it was one wanted line before
+	seen        int64 // the number of the line after the last one that was read; 0 before the first
 	gap         bool  // lines before it are gone
 }
 
@@ -127,6 +133,7 @@ func (s *Swarm) copyQuery(ctx context.Context, name string, p api.LogsParams) (*
 		_, next := q.journal.Range()
 		q.pos = max(q.pos, next-int64(n))
 	}
+	q.seen = q.pos
 	q.reader, err = q.journal.Reader(q.pos)
 	return q, err
 }
@@ -139,12 +146,11 @@ func (q *copyQuery) next() ([]byte, error) {
 		if err != nil {
 			return nil, err
 		}
-		if number := q.reader.Number() - 1; q.pos != number {
-			q.gap = q.gap || q.pos != 0
-			q.pos = number
-		}
+		number := q.reader.Number() - 1
+		q.gap = q.gap || q.seen != 0 && q.seen != number
+		q.seen = number + 1
 		if q.logFilter == (logFilter{}) {
-			q.pos++
+			q.pos = q.seen
 			return raw, nil
 		}
 		line, err := parseLine(raw)
@@ -152,8 +158,8 @@ func (q *copyQuery) next() ([]byte, error) {
 			return nil, err
 		}
 		at := line.Time.UnixNano()
-		if q.until == 0 || at < q.until {
-			q.pos++
+		if q.until == 0 || at < q.until { // those that only until leaves out are still to come
+			q.pos = q.seen
 		}
 		stream := uint8(fromStdout)
 		if line.Stream == api.Stderr {

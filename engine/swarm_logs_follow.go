@@ -28,10 +28,8 @@ func (s *Swarm) followLogs(ctx context.Context, name string, p api.LogsParams, y
 	}
 	defer func() { q.reader.Close() }()
 	defer s.holdLog(ctx, q.record)()
-	if n, limited := p.Tail.Lines(); limited && q.logFilter != (logFilter{}) {
-		if err := q.skipToTail(n); err != nil {
-			return err
-		}
+	if err := q.skipToTail(p.Tail); err != nil {
+		return err
 	}
 	var expired <-chan time.Time
 	if q.until != 0 {
@@ -109,8 +107,13 @@ func (q *copyQuery) chunk() (c Chunk, err error) {
 	return c, nil
 }
 
-// skipToTail goes to where the n newest of the wanted lines begin.
-func (q *copyQuery) skipToTail(n int) error {
+// skipToTail goes to where the newest of the wanted lines begin, as many as tail
+// says. Where all lines are wanted the query begins there.
+func (q *copyQuery) skipToTail(tail api.Tail) error {
+	n, limited := tail.Lines()
+	if !limited || q.logFilter == (logFilter{}) {
+		return nil
+	}
 	starts := []int64{}
 	for {
 		_, err := q.next()
@@ -128,7 +131,7 @@ func (q *copyQuery) skipToTail(n int) error {
 		return nil
 	}
 	q.reader.Close()
-	q.pos = starts[0]
+	q.pos, q.seen = starts[0], starts[0]
 	reader, err := q.journal.Reader(q.pos)
 	q.reader = reader
 	return err

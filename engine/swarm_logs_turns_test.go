@@ -3,6 +3,7 @@ package engine
 import (
 	"context"
 	"fmt"
+	"strings"
 	"testing"
 	"time"
 
@@ -10,6 +11,7 @@ import (
 
 	"github.com/dockwire/dockwire/client/api"
 	"github.com/dockwire/dockwire/engine/enginetest"
+	"github.com/dockwire/dockwire/engine/journal"
 )
 
 // madeUpSwarm gives a Swarm before a made-up manager with so many services.
@@ -131,4 +133,80 @@ func TestAFollowedLogKeepsItsPlaceAndIsOneMore(t *testing.T) {
 		s.logs.takePlaces(time.Now().Add(longestTurn + time.Second))
 		return m.Followed() <= 3
 	})
+}
+
+// copiedLog gives a Swarm whose one service has written so many lines, all of
+// which are copied, and their times.
+func copiedLog(t *testing.T, lines int) (s *Swarm, times []string) {
+	t.Helper()
+	s, m := madeUpSwarm(t, 1)
+	comesToBe(t, "the manager answers", s.Up)
+	for n := range lines {
+		m.Write(0, fmt.Sprint("line ", n))
+	}
+	comesToBe(t, "all lines are copied", func() bool {
+		answer, err := s.Logs(t.Context(), "app0", api.LogsParams{})
+		times = nil
+		for _, line := range answer.Lines {
+			times = append(times, line.Time.Format(time.RFC3339Nano))
+		}
+		return err == nil && len(times) == lines
+	})
+	return s, times
+}
+
+func TestWhatUntilLeavesOutIsStillToCome(t *testing.T) {
+	s, times := copiedLog(t, 10)
+	first, err := s.Logs(t.Context(), "app0", api.LogsParams{Until: times[4]})
+	if err != nil || len(first.Lines) != 4 || first.Gap || first.Truncated {
+		t.Fatalf("until the fifth line there are %+v, %v", first, err)
+	}
+	rest, err := s.Logs(t.Context(), "app0", api.LogsParams{After: first.Cursor})
+	if err != nil || len(rest.Lines) != 6 || rest.Lines[0].Text != "line 4" || rest.Gap {
+		t.Errorf("after these there are %+v, %v", rest, err)
+	}
+}
+
+func TestTailCountsWhatIsWantedAfterACursorToo(t *testing.T) {
+	s, times := copiedLog(t, 10)
+	first, err := s.Logs(t.Context(), "app0", api.LogsParams{Until: times[2]})
+	if err != nil {
+		t.Fatal(err)
+	}
+	answer, err := s.Logs(t.Context(), "app0", api.LogsParams{After: first.Cursor, Grep: "line", Tail: api.TailLines(3)})
+	if err != nil || len(answer.Lines) != 3 || answer.Lines[0].Text != "line 7" || answer.Gap {
+		t.Errorf("the last three lines after the cursor are %+v, %v", answer, err)
+	}
+}
+
+func TestTruncatedIsOnlyWhatTailWants(t *testing.T) {
+	j, err := journal.Open(t.TempDir(), journal.Bounds{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer j.Remove()
+	for n := range 20 {
+		line := api.Line{Time: api.Time{Time: testEpoch}, Stream: api.Stdout, Text: strings.Repeat("x", api.MaxLine)}
+		if n >= 15 {
+			line.Text = "x"
+		}
+		if err := j.Append(append(line.AppendJSON(nil), '\n')); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for _, c := range []struct {
+		tail      api.Tail
+		lines     int
+		truncated bool
+	}{{api.TailLines(5), 5, false}, {api.TailLines(12), 12, false}, {api.TailLines(13), 12, true}, {api.Tail{}, 12, true}} {
+		q := &copyQuery{logFilter: logFilter{stream: fromStdout}, journal: j}
+		if q.reader, err = j.Reader(0); err != nil {
+			t.Fatal(err)
+		}
+		lines, truncated, err := q.newest(c.tail)
+		q.reader.Close()
+		if err != nil || len(lines) != c.lines || truncated != c.truncated {
+			t.Errorf("of %v there are %d, truncated %v, %v", c.tail, len(lines), truncated, err)
+		}
+	}
 }
