@@ -125,10 +125,15 @@ func (s *Swarm) tidyLogs() {
 // used, until its turn ends or the service is gone.
 func (s *Swarm) copyLog(log *serviceLog, turn *logTurn) {
 	wait := newBackoff(firstBackoff, lastBackoff)
+	var last *session
 	for following := sync.OnceFunc(func() { close(turn.following) }); turn.ctx.Err() == nil; wait.wait(turn.ctx) {
-		current := s.session.Load()
+		current := s.awaitSession(turn.ctx)
 		if current == nil {
-			continue
+			return
+		}
+		if current != last {
+			wait.reset()
+			last = current
 		}
 		heard := log.heard.Load()
 		err := s.copyFrom(turn.ctx, current, log, following)
@@ -143,6 +148,23 @@ func (s *Swarm) copyLog(log *serviceLog, turn *logTurn) {
 			wait.reset()
 		}
 	}
+}
+
+// awaitSession waits until a manager is used, and gives the time for which it is;
+// nil if ctx ends before. A log is followed at once then: its replicas may be
+// about to go.
+func (s *Swarm) awaitSession(ctx context.Context) *session {
+	for ctx.Err() == nil {
+		changed := s.state.next()
+		if current := s.session.Load(); current != nil {
+			return current
+		}
+		select {
+		case <-changed:
+		case <-ctx.Done():
+		}
+	}
+	return nil
 }
 
 // logOverlap is how far back a new answer begins: further than the clocks of the
@@ -176,8 +198,11 @@ func (s *Swarm) copyFrom(ctx context.Context, from *session, log *serviceLog, fo
 		replica: func(task string) int { return s.replicaOf(ctx, from.manager, log.name, task) }}
 	c.write = func(lines []byte) error {
 		log.heard.Store(time.Now().UnixNano())
-		log.newest = max(log.newest, c.newest)
-		return kept.Append(lines)
+		if err := kept.Append(lines); err != nil {
+			return err
+		}
+		log.newest = max(log.newest, c.newest) // from there on the next answer is asked for
+		return nil
 	}
 	return c.run()
 }

@@ -3,8 +3,10 @@ package engine
 import (
 	"context"
 	"fmt"
+	"os"
 	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"go.uber.org/zap/zaptest"
@@ -208,5 +210,59 @@ func TestTruncatedIsOnlyWhatTailWants(t *testing.T) {
 		if err != nil || len(lines) != c.lines || truncated != c.truncated {
 			t.Errorf("of %v there are %d, truncated %v, %v", c.tail, len(lines), truncated, err)
 		}
+	}
+}
+
+func TestALogIsFollowedAtOnceWhenAManagerIsThereAgain(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s, err := NewSwarm(Config{Host: "unix:///nosuch.sock", Instance: "turns", TempDir: t.TempDir(), Swarm: SwarmConfig{Registry: "registry.example.com:5000", LogDir: t.TempDir()}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		ctx, cancel := context.WithCancel(t.Context())
+		s.logs.ctx = ctx
+		r := testService(1, false)
+		r.ID = "service"
+		s.keepLog(r)
+		time.Sleep(time.Minute) // there is none for so long
+		s.session.Store(&session{ctx, s.managers[0]})
+		s.state.setUp(true)
+		synctest.Wait()
+		log := s.logs.get(r)
+		log.opening.Lock()
+		begun := log.journal != nil
+		log.opening.Unlock()
+		if !begun {
+			t.Error("nobody copies it yet")
+		}
+		cancel()
+		s.logs.close()
+		s.Close()
+	})
+}
+
+func TestLinesThatCouldNotBeKeptAreAskedForAgain(t *testing.T) {
+	s, m := madeUpSwarm(t, 1)
+	comesToBe(t, "its log is followed", func() bool { return m.Followed() == 1 })
+	r, _ := s.state.get("app0")
+	log := s.logs.get(r)
+	away := log.dir + ".away"
+	if err := os.Rename(log.dir, away); err != nil { // as if the disk were full
+		t.Fatal(err)
+	}
+	m.WriteAt(0, time.Now().Add(-time.Hour), "old")
+	m.Write(0, "new")
+	heard := log.heard.Load()
+	comesToBe(t, "it was tried", func() bool { return log.heard.Load() > heard })
+	if err := os.Rename(away, log.dir); err != nil {
+		t.Fatal(err)
+	}
+	var answer api.LogsResult
+	comesToBe(t, "the log has a line", func() (ok bool) {
+		answer, _ = s.Logs(t.Context(), "app0", api.LogsParams{})
+		return len(answer.Lines) > 0
+	})
+	if len(answer.Lines) != 2 || answer.Lines[0].Text != "old" {
+		t.Errorf("there are %+v", answer.Lines)
 	}
 }

@@ -27,14 +27,17 @@ type managerFrame struct {
 }
 
 // Write has the first replica of a service write a line.
-func (m *Manager) Write(service int, text string) {
-	id, now := m.services[service].ID, time.Now().UTC()
+func (m *Manager) Write(service int, text string) { m.WriteAt(service, time.Now(), text) }
+
+// WriteAt is Write at another time.
+func (m *Manager) WriteAt(service int, at time.Time, text string) {
+	id := m.services[service].ID
 	task := m.tasks[service*len(m.tasks)/len(m.services)].ID
-	line := fmt.Sprintf("%s com.docker.swarm.service.id=%s,com.docker.swarm.task.id=%s %s\n", now.Format("2006-01-02T15:04:05.000000000Z07:00"), id, task, text)
+	line := fmt.Sprintf("%s com.docker.swarm.service.id=%s,com.docker.swarm.task.id=%s %s\n", at.UTC().Format("2006-01-02T15:04:05.000000000Z07:00"), id, task, text)
 	frame := binary.BigEndian.AppendUint32([]byte{1, 0, 0, 0}, uint32(len(line)))
 	m.logs.mu.Lock()
 	defer m.logs.mu.Unlock()
-	m.logs.frames[id] = append(m.logs.frames[id], managerFrame{now, append(frame, line...)})
+	m.logs.frames[id] = append(m.logs.frames[id], managerFrame{at, append(frame, line...)})
 	close(m.logs.written)
 	m.logs.written = make(chan struct{})
 }
