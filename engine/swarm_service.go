@@ -74,10 +74,14 @@ func (r *record) wanted() (n int) {
 	return n
 }
 
-// leaving says whether a task is being stopped.
+// leaving says whether a task is being stopped. Of those on nodes that are down
+// nobody hears, though they had not even begun.
 func (r *record) leaving() bool {
-	return slices.ContainsFunc(r.service.tasks, func(t task) bool { return !t.wanted() && !t.ended() && !t.Orphan })
+	return slices.ContainsFunc(r.service.tasks, func(t task) bool { return !t.wanted() && !t.ended() && !t.onDeadNode() })
 }
+
+// onDeadNode says that the task is on a node that the swarm has given up.
+func (t *task) onDeadNode() bool { return t.node != nil && t.node.down() }
 
 // settled says whether nothing is on its way: so many run as are to, or have
 // ended for good, and nothing that is to end has not ended, but on nodes that are
@@ -204,7 +208,7 @@ func taskOf(d *taskData, nodes map[string]*node) task {
 		return t
 	}
 	t.Node = t.node.Name
-	t.Orphan = t.node.down() && t.container != "" && !t.ended() && t.Wanted != taskRunning
+	t.Orphan = t.onDeadNode() && t.container != "" && !t.ended() && t.Wanted != taskRunning
 	if addr, err := netip.ParseAddr(t.node.Address); err == nil && t.runs() && len(d.Status.PortStatus.Ports) > 0 {
 		t.addr = netip.AddrPortFrom(addr, uint16(d.Status.PortStatus.Ports[0].PublishedPort))
 		t.Address = t.addr.String()

@@ -29,7 +29,9 @@ func TestAServiceIsAsItsTasksAre(t *testing.T) {
 	failed := testTask(1, "failed", "shutdown", 3)
 	failed.ExitCode = 7
 	orphan := testTask(1, "running", "shutdown", 1)
-	orphan.Orphan = true
+	orphan.Orphan, orphan.node = true, &node{api.Node{State: "down"}}
+	unborn := testTask(1, "assigned", "shutdown", 1) // its node went before it had taken it
+	unborn.node = orphan.node
 	for _, c := range []struct {
 		what          string
 		r             *record
@@ -43,6 +45,7 @@ func TestAServiceIsAsItsTasksAre(t *testing.T) {
 		{"none runs yet", testService(1, false, failed, testTask(1, "ready", "ready", 4)), api.StateRestarting, api.HealthNone, 0, false},
 		{"it ended", testService(1, false, failed), api.StateExited, api.HealthNone, 0, true},
 		{"one was replaced on a node that is down", testService(1, false, orphan, testTask(1, "running", "running", 9)), api.StateRunning, api.HealthNone, 1, true},
+		{"one was replaced that never began on a node that is down", testService(1, false, unborn, testTask(1, "running", "running", 9)), api.StateRunning, api.HealthNone, 1, true},
 		{"one is being stopped", testService(1, false, testTask(1, "running", "shutdown", 1), testTask(1, "running", "running", 2)), api.StateRunning, api.HealthNone, 1, false},
 	} {
 		if c.r.State != c.state || c.r.Health != c.health || c.r.Serving != c.serving || c.r.settled() != c.settled {
