@@ -66,7 +66,7 @@ func (s *Swarm) roll(ctx context.Context, m *manager, r *record, tell func(strin
 	if classOf(err) != StartFailed {
 		return err
 	}
-	return s.rollBack(ctx, m, r, before, s.withLines(ctx, m, r, err, first.made))
+	return s.rollBack(ctx, m, r, before, first, s.withLines(ctx, m, r, err, first.made))
 }
 
 // rolling is how replicas are replaced: one after another, order says whether
@@ -144,12 +144,42 @@ func (t *task) accepts() bool {
 // rolled waits for the swarm to have replaced all replicas.
 func (c *trial) rolled(r *record) error {
 	switch swarm.UpdateState(r.service.update) {
-	case "", swarm.UpdateStateUpdating, swarm.UpdateStateRollbackStarted:
+	case swarm.UpdateStateUpdating, swarm.UpdateStateRollbackStarted:
 		return errNotYet
 	case swarm.UpdateStateCompleted:
 		return nil
+	case "":
+		return c.replaced(r)
 	}
 	return c.failed(r)
+}
+
+// replaced is rolled while the swarm says nothing: it has not begun, or finds that
+// there is nothing left to replace, as with a single replica. It does not watch
+// over those that are new then.
+func (c *trial) replaced(r *record) error {
+	for _, t := range r.service.tasks {
+		switch {
+		case c.old[t.ID] && t.wanted():
+			return errNotYet
+		case !c.old[t.ID] && t.ended():
+			return c.failed(r)
+		}
+	}
+	if r.leaving() || r.wanted() != r.Serving || r.Serving != r.Replicas || time.Since(c.since) < monitorTime {
+		return errNotYet
+	}
+	return nil
+}
+
+// back watches an update that takes this one back. What is to go, and what has
+// gone, is old to it.
+func (c *trial) back(r *record) *trial {
+	b := &trial{old: map[string]bool{}}
+	for _, t := range r.service.tasks {
+		b.old[t.ID] = c.made(t.ID) || !t.wanted()
+	}
+	return b
 }
 
 // failed says why the swarm gave an update up.
@@ -175,15 +205,22 @@ func (c *trial) failed(r *record) *Error {
 
 // rollBack puts a service back to how it was before an update that did not work,
 // and gives the error that says all that.
-func (s *Swarm) rollBack(ctx context.Context, m *manager, r *record, before swarm.ServiceSpec, failed error) error {
+func (s *Swarm) rollBack(ctx context.Context, m *manager, r *record, before swarm.ServiceSpec, first *trial, failed error) error {
 	var said *Error
 	errors.As(failed, &said)
-	err := s.updateService(ctx, m, r, func(spec *swarm.ServiceSpec) error {
-		*spec = before
+	var back *trial
+	err := s.await(ctx, m, r.ID, r.Name, func(now *record) error {
+		back = first.back(now)
 		return nil
 	})
 	if err == nil {
-		err = s.await(ctx, m, r.ID, r.Name, (&trial{}).rolled)
+		err = s.updateService(ctx, m, r, func(spec *swarm.ServiceSpec) error {
+			*spec = before
+			return nil
+		})
+	}
+	if err == nil {
+		err = s.await(ctx, m, r.ID, r.Name, back.rolled)
 	}
 	told := &Error{Class: StartFailed, Data: api.ErrorData{Kind: kindContainer, Name: r.Name, Lines: said.Data.Lines}, Err: failed,
 		Reason: fmt.Sprintf("%s was not changed, and runs as before: %s", r.Name, said.Reason)}

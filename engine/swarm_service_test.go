@@ -84,6 +84,42 @@ func TestTheFirstReplicaOfAnUpdateIsTried(t *testing.T) {
 	}
 }
 
+func TestAnUpdateIsOverWhenThereIsNothingLeftToReplace(t *testing.T) {
+	old := testTask(1, "running", "running", 1)
+	gone, runs, ended := testTask(1, "shutdown", "shutdown", 1), testTask(1, "running", "running", 2), testTask(1, "failed", "shutdown", 2)
+	gone.ID = old.ID
+	for _, c := range []struct {
+		what, update string
+		ago          time.Duration
+		tasks        []task
+		want         string // "" when it is over, else the error
+	}{
+		{"the old one runs still", "", monitorTime, []task{runs, old}, errNotYet.Error()},
+		{"the new one runs for a moment only", "", 0, []task{runs, gone}, errNotYet.Error()},
+		{"the new one runs", "", monitorTime, []task{runs, gone}, ""},
+		{"the new one has ended", "", monitorTime, []task{ended, gone}, "a new replica failed: it ended with exit code 0"},
+		{"the swarm goes on", "updating", monitorTime, []task{runs, gone}, errNotYet.Error()},
+		{"the swarm has done it", "completed", 0, []task{runs, gone}, ""},
+	} {
+		first := newTrial(testService(1, false, old), time.Minute, time.Minute)
+		first.since = time.Now().Add(-c.ago)
+		r := testService(1, false, c.tasks...)
+		r.service.update = c.update
+		err := first.rolled(r)
+		if c.want == "" && err != nil || c.want != "" && (err == nil || err.Error() != c.want) {
+			t.Errorf("when %s: %v", c.what, err)
+		}
+	}
+	back := newTrial(testService(1, false, old), time.Minute, time.Minute).back(testService(1, false, runs, gone))
+	if err := back.rolled(testService(1, false, runs, gone)); !errors.Is(err, errNotYet) {
+		t.Errorf("while what is taken back runs: %v", err)
+	}
+	runs.State, runs.Wanted = "shutdown", "shutdown"
+	if err := back.rolled(testService(1, false, testTask(1, "running", "running", 3), runs, gone)); err != nil {
+		t.Errorf("when it was taken back: %v", err)
+	}
+}
+
 func TestACallersTextIsNoTemplateOfTheSwarms(t *testing.T) {
 	if got := literal("a {{.Node.ID}} b"); got != `a {{"{{"}}.Node.ID}} b` {
 		t.Errorf("it became %s", got)

@@ -22,6 +22,7 @@ func TestOnASwarm(t *testing.T) {
 	t.Run("a replica is held as a container is", func(t *testing.T) { replicaIsHeld(t, s) })
 	t.Run("those of a network reach each other and have volumes", func(t *testing.T) { networksAndVolumes(t, s) })
 	t.Run("a log outlives its replicas", func(t *testing.T) { logsOutliveReplicas(t, s) })
+	t.Run("a single replica is restarted and updated", func(t *testing.T) { singleIsReplaced(t, s) })
 	t.Run("doctor says how it is", func(t *testing.T) { doctorOnSwarm(t, s) })
 }
 
@@ -207,6 +208,22 @@ func logsOutliveReplicas(t *testing.T, s *enginetest.Swarm) {
 	again := w.start("counter/logs", map[string]any{"follow": true, "after": stopped.Cursor})
 	if out, _ := again.until("tick 1 "); out.Lines[0].Text != "tick 1 ." {
 		t.Errorf("after the start the log goes on with %+v", out.Lines)
+	}
+}
+
+// singleIsReplaced has the one replica of a service replaced: nothing of the swarm's
+// update is left when its trial has ended.
+func singleIsReplaced(t *testing.T, s *enginetest.Swarm) {
+	d := startOnSwarm(t, s)
+	w := d.connect(t)
+	ask[api.Build](w, "build", []any{"server", repository(t, server)})
+	before := ask[api.Container](w, "create", map[string]any{"image": "server", "name": "web"})
+	after := ask[api.Container](w, "web/restart", nil)
+	if after.Serving != 1 || !after.Started.After(before.Started.Time) {
+		t.Errorf("restart answered %+v, after %+v", after, before)
+	}
+	if c := ask[api.Container](w, "web/update", map[string]any{"environment": map[string]string{"GREETING": "again"}}); c.Serving != 1 {
+		t.Errorf("update answered %+v", c)
 	}
 }
 
