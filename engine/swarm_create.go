@@ -35,7 +35,7 @@ func (s *Swarm) Create(ctx context.Context, p api.CreateParams, owner string) (a
 	}
 	volumes, err := parseVolumes(p.Volumes)
 	if err == nil {
-		err = checkService(p)
+		err = s.checkService(p)
 	}
 	if err != nil {
 		return api.Container{}, err
@@ -48,15 +48,39 @@ func (s *Swarm) Create(ctx context.Context, p api.CreateParams, owner string) (a
 	return c, err
 }
 
+// mostServiceCPUs is more than any node has: a larger number is no question of
+// nodes.
+const mostServiceCPUs = 1 << 20
+
 // checkService refuses what a service cannot do.
-func checkService(p api.CreateParams) error {
-	if p.Profile == profileStrict && (p.Port == nil || *p.Port != 0) {
+func (s *Swarm) checkService(p api.CreateParams) error {
+	strict := p.Profile == profileStrict
+	switch {
+	case strict && (p.Port == nil || *p.Port != 0):
 		return invalid("profile", "the strict profile has no way out, and on a swarm none in either: give port 0, or the default profile")
-	}
-	if p.Memory < leastMemory || p.CPUs < leastCPUs || p.Pids < leastPids || p.Pids > mostPids {
-		return invalid("memory", "the limits are not allowed: give memory from %d bytes, cpus from %v and pids from %d to %d", leastMemory, leastCPUs, leastPids, mostPids)
+	case strict && s.cfg.StrictRuntime != "":
+		return invalid("profile", "the strict profile is set to the runtime %s, and a service has no say in that: run the daemon without --strict-runtime, or give the default profile", s.cfg.StrictRuntime)
+	case p.Memory < leastMemory:
+		return invalid("memory", "memory %d is not allowed: give bytes from %d", p.Memory, leastMemory)
+	case !(p.CPUs >= leastCPUs && p.CPUs <= mostServiceCPUs):
+		return invalid("cpus", "cpus %v is not allowed: give cores from %v to %d", p.CPUs, leastCPUs, mostServiceCPUs)
+	case p.Pids < leastPids || p.Pids > mostPids:
+		return invalid("pids", "pids %d is not allowed: give %d to %d", p.Pids, leastPids, mostPids)
 	}
 	return nil
+}
+
+// checkServiceUser refuses an image that the strict profile cannot run without
+// root. What a user's name means is not known before a node has a container.
+func checkServiceUser(s spec) error {
+	uid, numeric := s.image.uid()
+	switch {
+	case !s.strict() || numeric && uid != 0:
+		return nil
+	case numeric:
+		return rootRefused(s)
+	}
+	return invalid("profile", "the image %s runs as %s, and on a swarm the strict profile takes only a user that is a number: give its Dockerfile such a USER", quote(s.Image), quote(s.image.user))
 }
 
 func (s *Swarm) create(ctx context.Context, m *manager, p api.CreateParams, volumes []volume, owner string) (c api.Container, err error) {
@@ -65,6 +89,9 @@ func (s *Swarm) create(ctx context.Context, m *manager, p api.CreateParams, volu
 		return c, err
 	}
 	spec := s.serviceSpec(m, p, volumes, image, owner)
+	if err := checkServiceUser(spec.spec); err != nil {
+		return c, err
+	}
 	release, err := s.reserve(ctx, m, spec)
 	if err != nil {
 		return c, err

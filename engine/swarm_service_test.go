@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"strings"
 	"testing"
 	"time"
 
@@ -171,5 +172,46 @@ func TestOnlyABreakOfTheCopyIsAGap(t *testing.T) {
 	var got api.Line
 	if err != nil || json.Unmarshal(raw, &got) != nil || got.Text != fmt.Sprint("line ", first) || got.Replica != 1 || q.gap {
 		t.Errorf("without a cursor it begins with %+v, gap %v, %v", got, q.gap, err)
+	}
+}
+
+func TestWhatAServiceCannotDoIsRefused(t *testing.T) {
+	zero := 0
+	for _, c := range []struct {
+		param, runtime string
+		p              api.CreateParams
+	}{
+		{"", "", api.CreateParams{}},
+		{"", "", api.CreateParams{Profile: profileStrict, Port: &zero}},
+		{"profile", "", api.CreateParams{Profile: profileStrict}},
+		{"profile", "runsc", api.CreateParams{Profile: profileStrict, Port: &zero}},
+		{"memory", "", api.CreateParams{Memory: 1}},
+		{"cpus", "", api.CreateParams{CPUs: 0.001}},
+		{"cpus", "", api.CreateParams{CPUs: 1e10}},
+		{"pids", "", api.CreateParams{Pids: 1}},
+	} {
+		s := &Swarm{cfg: Config{StrictRuntime: c.runtime}}
+		err := s.checkService(withDefaults(c.p))
+		var refused *Error
+		if errors.As(err, &refused) != (c.param != "") || refused != nil && refused.Data.Param != c.param {
+			t.Errorf("%+v with the runtime %q: %v, not %q", c.p, c.runtime, err, c.param)
+		}
+	}
+}
+
+func TestAStrictServiceNeverRunsAsRoot(t *testing.T) {
+	for _, c := range []struct {
+		profile, user, says string
+	}{
+		{profileDefault, "", ""},
+		{profileStrict, "1000:1000", ""},
+		{profileStrict, "", "runs as root"},
+		{profileStrict, "0", "runs as root"},
+		{profileStrict, "app", "only a user that is a number"},
+	} {
+		err := checkServiceUser(spec{CreateParams: api.CreateParams{Image: "app", Profile: c.profile}, image: facts{user: c.user}})
+		if (err == nil) != (c.says == "") || err != nil && (classOf(err) != Invalid || !strings.Contains(err.Error(), c.says)) {
+			t.Errorf("%s as %q: %v", c.profile, c.user, err)
+		}
 	}
 }

@@ -34,7 +34,7 @@ func editionOf(spec *swarm.ServiceSpec) edition {
 	return g
 }
 
-// apply puts a edition in place of the one that a service has, which is kept.
+// apply puts an edition in place of the one that a service has, which is kept.
 func (g edition) apply(spec *swarm.ServiceSpec) {
 	kept := asJSON(editionOf(spec))
 	c := spec.TaskTemplate.ContainerSpec
@@ -69,8 +69,9 @@ func (s *Swarm) Update(ctx context.Context, name string, p api.UpdateParams, tel
 		if err != nil {
 			return err
 		}
-		return s.exchange(ctx, m, r, tell, func(spec *swarm.ServiceSpec) (edition, error) {
-			return s.nextEdition(spec, r, image, found, p.Environment), nil
+		return s.exchange(ctx, m, r, tell, func(now *swarm.ServiceSpec) (edition, error) {
+			asked := spec{CreateParams: api.CreateParams{Image: image, Profile: now.Labels[labelProfile]}, image: found.facts}
+			return s.nextEdition(now, r, image, found, p.Environment), checkServiceUser(asked)
 		})
 	})
 }

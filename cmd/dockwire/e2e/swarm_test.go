@@ -123,6 +123,7 @@ func replicasAreLookedInto(t *testing.T, s *enginetest.Swarm) {
 	}
 	refused(w, api.CodeStartFailed, "create", map[string]any{"image": "server", "name": "broken", "command": []string{"/none"}, "init": false})
 	refused(w, api.CodeInvalidParams, "create", map[string]any{"image": "server", "name": "inner", "profile": "strict"})
+	refused(w, api.CodeInvalidParams, "create", map[string]any{"image": "server", "name": "root", "profile": "strict", "port": 0})
 }
 
 // replicaIsHeld looks from inside a replica at what the kernel lets it do.
