@@ -159,21 +159,21 @@ func started(before []task) func(*record) error {
 		old[t.ID] = true
 	}
 	return func(r *record) error {
-		on := 0
+		on := map[int]bool{} // by replica: one can have several tasks that ended
 		for _, t := range r.service.tasks {
 			switch {
 			case old[t.ID] && t.ended():
 			case t.runs(), t.wanted() && t.State == taskStarting && r.service.checked:
-				on++
+				on[t.Replica] = true
 			case neverRan(&t):
 				return startFailed(r.Name, t.Error)
 			case t.ended():
-				on++ // its process has run, and ended: that is a state, as on one engine
+				on[t.Replica] = true // its process has run, and ended: that is a state, as on one engine
 			case t.State == string(swarm.TaskStatePending) && t.Error != "" && time.Since(since) > placeTime:
 				return startFailed(r.Name, "no node takes it: "+t.Error)
 			}
 		}
-		if on < r.Replicas {
+		if len(on) < r.Replicas {
 			return errNotYet
 		}
 		return nil

@@ -157,14 +157,7 @@ func (s *Swarm) scale(ctx context.Context, m *manager, r *record, replicas int) 
 		defer s.drain(ctx, r)()
 	}
 	err := s.updateService(ctx, m, r, func(spec *swarm.ServiceSpec) error {
-		n := uint64(replicas)
-		spec.Mode.Replicated.Replicas = &n
-		delete(spec.Labels, labelStopped)
-		if replicas > 0 {
-			spec.Labels[labelReplicas] = strconv.Itoa(replicas)
-		} else {
-			spec.Labels[labelStopped] = time.Now().UTC().Format(time.RFC3339Nano)
-		}
+		setReplicas(spec, replicas)
 		return nil
 	})
 	if err != nil {
@@ -178,6 +171,20 @@ func (s *Swarm) scale(ctx context.Context, m *manager, r *record, replicas int) 
 		return on(now)
 	})
 	return s.withLines(ctx, m, r, err, anyTask)
+}
+
+// setReplicas says how many there are to be. One that is stopped stays stopped
+// since when it was, and one that never ran stays that.
+func setReplicas(spec *swarm.ServiceSpec, replicas int) {
+	n, before := uint64(replicas), spec.Mode.Replicated.Replicas
+	spec.Mode.Replicated.Replicas = &n
+	switch {
+	case replicas > 0:
+		spec.Labels[labelReplicas] = strconv.Itoa(replicas)
+		delete(spec.Labels, labelStopped)
+	case before == nil || *before > 0:
+		spec.Labels[labelStopped] = time.Now().UTC().Format(time.RFC3339Nano)
+	}
 }
 
 // updateService changes what the swarm is to keep. Others may have changed it

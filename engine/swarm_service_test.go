@@ -8,6 +8,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/docker/docker/api/types/swarm"
+
 	"github.com/dockwire/dockwire/client/api"
 	"github.com/dockwire/dockwire/engine/journal"
 )
@@ -118,6 +120,45 @@ func TestAnUpdateIsOverWhenThereIsNothingLeftToReplace(t *testing.T) {
 	runs.State, runs.Wanted = "shutdown", "shutdown"
 	if err := back.rolled(testService(1, false, testTask(1, "running", "running", 3), runs, gone)); err != nil {
 		t.Errorf("when it was taken back: %v", err)
+	}
+}
+
+func TestAllReplicasHaveToBeStartedHoweverOftenOneEnds(t *testing.T) {
+	ended := func(second int) task {
+		failed := testTask(1, "failed", "shutdown", second)
+		failed.Error = "task: non-zero exit (1)"
+		return failed
+	}
+	waits := testService(2, false, ended(1), ended(3), testTask(2, "preparing", "running", 1))
+	if err := started(nil)(waits); !errors.Is(err, errNotYet) {
+		t.Errorf("while the second is not there yet: %v", err)
+	}
+	runs := testService(2, false, ended(1), ended(3), testTask(2, "running", "running", 1))
+	if err := started(nil)(runs); err != nil {
+		t.Errorf("when it runs: %v", err)
+	}
+}
+
+func TestWhatIsStoppedStaysSoSinceWhenItWas(t *testing.T) {
+	two := uint64(2)
+	spec := &swarm.ServiceSpec{Annotations: swarm.Annotations{Labels: map[string]string{}}, Mode: swarm.ServiceMode{Replicated: &swarm.ReplicatedService{Replicas: &two}}}
+	setReplicas(spec, 0)
+	first := spec.Labels[labelStopped]
+	if first == "" {
+		t.Error("it is not told when it was stopped")
+	}
+	setReplicas(spec, 0)
+	if spec.Labels[labelStopped] != first {
+		t.Errorf("stopped once more it was stopped at %s, not %s", spec.Labels[labelStopped], first)
+	}
+	setReplicas(spec, 3)
+	if _, still := spec.Labels[labelStopped]; still || spec.Labels[labelReplicas] != "3" {
+		t.Errorf("started it has the labels %v", spec.Labels)
+	}
+	never, none := *spec, uint64(0)
+	never.Labels, never.Mode.Replicated = map[string]string{}, &swarm.ReplicatedService{Replicas: &none}
+	if setReplicas(&never, 0); len(never.Labels) != 0 {
+		t.Errorf("one that never ran has the labels %v after a stop", never.Labels)
 	}
 }
 

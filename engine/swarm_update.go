@@ -102,9 +102,17 @@ func (s *Swarm) Rollback(ctx context.Context, name string, tell func(string)) (a
 	})
 }
 
-// exchange gives a service another edition. One that is stopped is started.
+// exchange gives a service another edition. One that is stopped is started, if
+// there is one to give.
 func (s *Swarm) exchange(ctx context.Context, m *manager, r *record, tell func(string), next func(*swarm.ServiceSpec) (edition, error)) error {
 	if r.Replicas == 0 {
+		found, _, err := m.cli.ServiceInspectWithRaw(ctx, r.ID, swarm.ServiceInspectOptions{})
+		if err != nil {
+			return m.wrap(err, kindContainer, r.Name, "it is not known how %s is", r.Name)
+		}
+		if _, err := next(&found.Spec); err != nil {
+			return err
+		}
 		tell("Starting " + r.Name)
 		if err := s.startService(ctx, m, r); err != nil {
 			return err

@@ -223,6 +223,11 @@ func singleIsReplaced(t *testing.T, s *enginetest.Swarm) {
 	if after.Serving != 1 || !after.Started.After(before.Started.Time) {
 		t.Errorf("restart answered %+v, after %+v", after, before)
 	}
+	stopped := ask[api.Container](w, "web/stop", nil)
+	refused(w, api.CodeNotFound, "web/rollback", nil)
+	if again := ask[api.Container](w, "web/stop", nil); again.State != api.StateExited || again.Finished != stopped.Finished {
+		t.Errorf("stopped once more, and not rolled back, it is %+v, after %+v", again, stopped)
+	}
 	if c := ask[api.Container](w, "web/update", map[string]any{"environment": map[string]string{"GREETING": "again"}}); c.Serving != 1 {
 		t.Errorf("update answered %+v", c)
 	}
