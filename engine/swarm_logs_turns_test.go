@@ -26,7 +26,10 @@ func madeUpSwarm(t *testing.T, services int) (*Swarm, *enginetest.Manager) {
 // runSwarm runs a Swarm until the test ends.
 func runSwarm(t *testing.T, cfg Config) *Swarm {
 	t.Helper()
-	cfg.Firewall, cfg.Log, cfg.TempDir = FirewallOff, zaptest.NewLogger(t), t.TempDir()
+	cfg.Firewall, cfg.TempDir = FirewallOff, t.TempDir()
+	if cfg.Log == nil {
+		cfg.Log = zaptest.NewLogger(t)
+	}
 	cfg.Swarm.Registry, cfg.Swarm.LogDir = "registry.example.com:5000", t.TempDir()
 	s, err := NewSwarm(cfg)
 	if err != nil {

@@ -1,12 +1,17 @@
 package engine
 
 import (
+	"context"
 	"errors"
 	"regexp"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
+
+	"go.uber.org/zap"
+	"go.uber.org/zap/zaptest/observer"
 
 	"github.com/dockwire/dockwire/client/api"
 	"github.com/dockwire/dockwire/engine/enginetest"
@@ -89,4 +94,40 @@ func TestAManagerThatIsDemotedIsLeftForTheNext(t *testing.T) {
 	})
 	first.Worker.Store(false)
 	comesToBe(t, "the first is used again", services(1))
+}
+
+func TestThatNoManagerCanBeUsedIsSaidOnce(t *testing.T) {
+	m := enginetest.NewManager(t, "leaderless", "1.51", 1, 1, "127.0.0.1:1")
+	p := enginetest.NewProxyOf(t, m.Socket)
+	var asked atomic.Int64
+	p.Inject(0, faults.Rule{Match: regexp.MustCompile(`^GET /nodes`), Fail: true, Hit: func(string) { asked.Add(1) }})
+	core, logged := observer.New(zap.WarnLevel)
+	runSwarm(t, Config{Host: p.Socket(), Instance: "leaderless", Log: zap.New(core)})
+	comesToBe(t, "it was tried again and again", func() bool { return asked.Load() > 10 })
+	if n := logged.FilterMessage("no manager of the swarm can be used").Len(); n > 3 {
+		t.Errorf("it was said %d times", n)
+	}
+}
+
+func TestTopDoesNotWaitForASwarmThatIsAway(t *testing.T) {
+	m := enginetest.NewManager(t, "top", "1.51", 1, 1, "127.0.0.1:1")
+	p := enginetest.NewProxyOf(t, m.Socket)
+	s := runSwarm(t, Config{Host: p.Socket(), Instance: "top"})
+	comesToBe(t, "the manager answers", s.Up)
+	p.Inject(0, faults.Rule{Match: regexp.MustCompile(`^GET /containers/.*/stats`), Times: 1, After: func() { s.state.setUp(false) }})
+	ctx, cancel := context.WithTimeout(t.Context(), learned)
+	defer cancel()
+	if usage, err := s.Top(ctx, "app0"); classOf(err) != Unavailable {
+		t.Errorf("top answered %+v, %v", usage, err)
+	}
+}
+
+func TestWhatANodeHasNoMoreIsNoMissingService(t *testing.T) {
+	m := enginetest.NewManager(t, "moved", "1.51", 1, 1, "127.0.0.1:1") // it has no containers
+	s := runSwarm(t, Config{Host: m.Socket, Instance: "moved"})
+	comesToBe(t, "the manager answers", s.Up)
+	_, err := s.Diff(t.Context(), "app0", "")
+	if classOf(err) != NotRunning || !strings.Contains(err.Error(), "replica 1 of app0 is not on the node node0 any more") {
+		t.Errorf("diff gave %v", err)
+	}
 }

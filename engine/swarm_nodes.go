@@ -7,6 +7,7 @@ import (
 	"strings"
 	"sync"
 
+	"github.com/containerd/errdefs"
 	"github.com/docker/docker/client"
 	"go.uber.org/zap"
 
@@ -90,6 +91,10 @@ func eachReplica[T any](ctx context.Context, s *Swarm, m *manager, r *record, qu
 			cli, err := s.nodeClient(m, t.node)
 			if err == nil {
 				answers[i], err = question(ctx, cli, t)
+			}
+			if errdefs.IsNotFound(err) {
+				err = &Error{Class: NotRunning, Reason: fmt.Sprintf("replica %d of %s is not on the node %s any more: it has just ended; or --node-api leads to another engine", t.Replica, r.Name, t.Node),
+					Data: api.ErrorData{Kind: kindContainer, Name: r.Name}, Err: err}
 			}
 			if err != nil {
 				errs[i] = m.wrap(err, kindContainer, r.Name, "the node %s does not tell of replica %d of %s", t.Node, t.Replica, r.Name)

@@ -36,7 +36,9 @@ func (s *Swarm) follow(ctx context.Context) {
 			err = s.watch(ctx, m)
 			m.failed.Store(time.Now().UnixNano())
 			m.askRole(ctx)
-			told = ""
+			if s.Up() {
+				told = "" // it was used
+			}
 		}
 		s.state.setUp(false)
 		if why := fmt.Sprint(err); ctx.Err() == nil && why != told {

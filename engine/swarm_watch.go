@@ -62,6 +62,9 @@ func (s *Swarm) CheckTop(p api.TopParams) error { return s.managers[0].CheckTop(
 // sum. The CPU percent is that of about a second, for which it waits.
 func (s *Swarm) Top(ctx context.Context, name string) (api.Usage, error) {
 	for update, err := range s.FollowTop(ctx, name, api.TopParams{}) {
+		if err == nil && update.State == api.StreamPaused {
+			_, err = s.ready(ctx)
+		}
 		if err != nil || update.State == "" {
 			return update.Usage, err
 		}
@@ -103,6 +106,9 @@ func (s *Swarm) followTop(ctx context.Context, name string, p api.TopParams, yie
 		now, there := s.state.get(name)
 		if !there || now.ID != r.ID {
 			return nil
+		}
+		if now.Serving == 0 && !p.Follow && s.Up() {
+			return notRunning(now)
 		}
 		if err := f.turn(ctx, now); err != nil {
 			return err
