@@ -1,6 +1,7 @@
 package engine
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"strconv"
@@ -90,7 +91,6 @@ func (s *Swarm) Remove(ctx context.Context, name string, volumes bool) (api.Cont
 		if err := s.removeService(ctx, m, r.ID, name); err != nil {
 			return err
 		}
-		s.forget(r)
 		if err := s.releaseOverlay(ctx, m, name, r.network); err != nil {
 			return err
 		}
@@ -102,8 +102,8 @@ func (s *Swarm) Remove(ctx context.Context, name string, volumes bool) (api.Cont
 	return last, nil
 }
 
-// removeService removes a service and waits for its tasks to be gone, but for
-// those on nodes that are down.
+// removeService removes a service, waits for its tasks to be gone, but for those
+// on nodes that are down, and forgets it.
 func (s *Swarm) removeService(ctx context.Context, m *manager, id, name string) error {
 	err := m.cli.ServiceRemove(ctx, id)
 	if err != nil && !errdefs.IsNotFound(err) {
@@ -124,13 +124,25 @@ func (s *Swarm) removeService(ctx context.Context, m *manager, id, name string) 
 			return m.wrapMutation(err, kindContainer, name, "it is not known whether all of %s is gone", name)
 		}
 		if left == 0 {
-			return s.awaitContainers(ctx, m, name)
+			return cmp.Or(s.awaitContainers(ctx, m, name), s.forgetRemoved(ctx, name, id))
 		}
 		pause(ctx, settleEvery)
 		if ctx.Err() != nil {
 			return ctx.Err()
 		}
 	}
+}
+
+// forgetRemoved forgets a service that is gone, once nobody looks who began before:
+// that would put it into the state again.
+func (s *Swarm) forgetRemoved(ctx context.Context, name, id string) error {
+	unlock, err := s.looking.lock(ctx, "")
+	if err != nil {
+		return err
+	}
+	defer unlock()
+	s.forget(&record{Container: api.Container{Name: name, ID: id}})
+	return nil
 }
 
 // changeService does what do says to a service, and answers how it is then.

@@ -131,3 +131,37 @@ func TestWhatANodeHasNoMoreIsNoMissingService(t *testing.T) {
 		t.Errorf("diff gave %v", err)
 	}
 }
+
+func TestALookThatBeganBeforeARemoveDoesNotBringTheServiceBack(t *testing.T) {
+	m := enginetest.NewManager(t, "stale", "1.51", 2, 1, "127.0.0.1:1")
+	p := enginetest.NewProxyOf(t, m.Socket)
+	s := runSwarm(t, Config{Host: p.Socket(), Instance: "stale"})
+	comesToBe(t, "the manager answers", s.Up)
+	read, put := make(chan struct{}), make(chan struct{})
+	goOn := sync.OnceFunc(func() { close(put) })
+	defer goOn()
+	p.Inject(0, faults.Rule{Match: regexp.MustCompile(`^GET /tasks`), Times: 1, Before: func() { // the services were told of
+		close(read)
+		<-put
+	}})
+	<-read
+	removed := make(chan error, 1)
+	go func() {
+		_, err := s.Remove(t.Context(), "app1", false)
+		removed <- err
+	}()
+	select {
+	case err := <-removed:
+		goOn()
+		t.Errorf("remove answered %v while who looks knows of the service", err)
+		<-time.After(settleEvery)
+	case <-time.After(2 * settleEvery):
+		goOn()
+		if err := <-removed; err != nil {
+			t.Fatal(err)
+		}
+	}
+	if _, known := s.state.get("app1"); known {
+		t.Error("the service is back")
+	}
+}

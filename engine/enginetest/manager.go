@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -20,7 +21,8 @@ import (
 )
 
 // Manager is the API of a manager, made up, whose swarm is as large or as old as
-// a test wants, and in which nothing happens but what Write makes.
+// a test wants, and in which nothing happens but what Write makes, and that services
+// are removed.
 type Manager struct {
 	Socket string // unix:///PATH
 	API    string // the newest version that it speaks
@@ -28,11 +30,13 @@ type Manager struct {
 	Looks  atomic.Int64 // how often it was asked for all tasks
 	Worker atomic.Bool  // it is a worker, until this is false again
 
-	nodes    []swarm.Node
+	nodes   []swarm.Node
+	logs    managerLogs
+	touched chan struct{}
+
+	mu       sync.RWMutex // guards what follows, whose elements never change
 	services []swarm.Service
 	tasks    []swarm.Task
-	logs     managerLogs
-	touched  chan struct{}
 }
 
 // managerNodes is how many nodes a made-up swarm has.
@@ -141,12 +145,23 @@ func (m *Manager) handler() http.Handler {
 				http.Error(w, err.Error(), http.StatusBadRequest)
 				return
 			}
-			json.NewEncoder(w).Encode(answer(wanted))
+			m.mu.RLock()
+			found := answer(wanted)
+			m.mu.RUnlock()
+			json.NewEncoder(w).Encode(found)
 		})
 	}
+	mux.HandleFunc("DELETE /{version}/services/{id}", func(_ http.ResponseWriter, r *http.Request) { m.remove(r.PathValue("id")) })
 	mux.HandleFunc("/{version}/events", m.tellEvents)
 	mux.HandleFunc("/{version}/services/{id}/logs", m.logs.serve)
 	return mux
+}
+
+func (m *Manager) remove(id string) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.services = slices.DeleteFunc(slices.Clone(m.services), func(s swarm.Service) bool { return s.ID == id })
+	m.tasks = slices.DeleteFunc(slices.Clone(m.tasks), func(t swarm.Task) bool { return t.ServiceID == id })
 }
 
 // only gives the elements whose key the filter names; without such a filter all.

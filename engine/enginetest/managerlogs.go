@@ -31,8 +31,9 @@ func (m *Manager) Write(service int, text string) { m.WriteAt(service, time.Now(
 
 // WriteAt is Write at another time.
 func (m *Manager) WriteAt(service int, at time.Time, text string) {
-	id := m.services[service].ID
-	task := m.tasks[service*len(m.tasks)/len(m.services)].ID
+	m.mu.RLock()
+	id, task := m.services[service].ID, m.tasks[service*len(m.tasks)/len(m.services)].ID
+	m.mu.RUnlock()
 	line := fmt.Sprintf("%s com.docker.swarm.service.id=%s,com.docker.swarm.task.id=%s %s\n", at.UTC().Format("2006-01-02T15:04:05.000000000Z07:00"), id, task, text)
 	frame := binary.BigEndian.AppendUint32([]byte{1, 0, 0, 0}, uint32(len(line)))
 	m.logs.mu.Lock()
