@@ -17,8 +17,8 @@ import (
 	"github.com/dockwire/dockwire/client/api"
 )
 
-// Start starts the service called name, with so many replicas as it had. One
-// that is to run is left as it is.
+// Start starts the service called name, with so many replicas as it had, and one
+// whose replicas have ended for good anew. One that is to run is left as it is.
 func (s *Swarm) Start(ctx context.Context, name string) (api.Container, error) {
 	return s.changeService(ctx, name, func(ctx context.Context, m *manager, r *record) error {
 		return s.startService(ctx, m, r)
@@ -26,10 +26,20 @@ func (s *Swarm) Start(ctx context.Context, name string) (api.Container, error) {
 }
 
 func (s *Swarm) startService(ctx context.Context, m *manager, r *record) error {
-	if r.Replicas > 0 {
+	switch {
+	case r.Replicas == 0:
+		return s.scale(ctx, m, r, max(1, r.service.remembered))
+	case !r.over():
 		return nil
 	}
-	return s.scale(ctx, m, r, max(1, r.service.remembered))
+	err := s.updateService(ctx, m, r, func(spec *swarm.ServiceSpec) error {
+		spec.TaskTemplate.ForceUpdate++
+		return nil
+	})
+	if err != nil {
+		return err
+	}
+	return s.withLines(ctx, m, r, s.await(ctx, m, r.ID, r.Name, started(r.service.tasks)), anyTask)
 }
 
 // Stop stops all replicas of the service called name. How long they have to end
@@ -200,14 +210,20 @@ func setReplicas(spec *swarm.ServiceSpec, replicas int) {
 }
 
 // updateService changes what the swarm is to keep. Others may have changed it
-// since we looked.
+// since we looked. When the managers lose their leader it may have been changed,
+// and is not changed twice.
 func (s *Swarm) updateService(ctx context.Context, m *manager, r *record, change func(*swarm.ServiceSpec) error) error {
+	var asked *swarm.ServiceSpec // for what may have been done
 	for began := time.Now(); ; pause(ctx, settleEvery) {
 		found, _, err := m.cli.ServiceInspectWithRaw(ctx, r.ID, swarm.ServiceInspectOptions{})
+		if err == nil && asked != nil && changedTo(&found.Spec, asked) {
+			return nil
+		}
 		if err == nil {
 			if err := change(&found.Spec); err != nil {
 				return err
 			}
+			asked = &found.Spec
 			_, err = m.cli.ServiceUpdate(ctx, r.ID, found.Version, found.Spec, swarm.ServiceUpdateOptions{RegistryAuthFrom: swarm.RegistryAuthFromSpec})
 		}
 		again := outOfSequence(err) || m.hasNoLeader(err) && time.Since(began) < leaderTime
@@ -215,6 +231,15 @@ func (s *Swarm) updateService(ctx context.Context, m *manager, r *record, change
 			return m.wrapMutation(err, kindContainer, r.Name, "%s could not be changed", r.Name)
 		}
 	}
+}
+
+// changedTo says whether a service is as an update has asked for, as far as our
+// updates change it.
+func changedTo(now, asked *swarm.ServiceSpec) bool {
+	changes := func(spec *swarm.ServiceSpec) string {
+		return asJSON([]any{spec.Labels, spec.Mode, spec.UpdateConfig, spec.TaskTemplate.ForceUpdate, spec.TaskTemplate.ContainerSpec.Image})
+	}
+	return changes(now) == changes(asked)
 }
 
 // drain takes all replicas of a service out of the Router's pool, and waits for

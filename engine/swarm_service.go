@@ -93,6 +93,9 @@ func (r *record) settled() bool {
 	return r.Serving == r.Replicas || r.Serving == 0 && len(r.service.tasks) > 0
 }
 
+// over says whether all replicas have ended, and none comes in their place.
+func (r *record) over() bool { return r.settled() && r.Serving == 0 }
+
 // updating says whether the swarm replaces replicas.
 func (r *record) updating() bool {
 	switch swarm.UpdateState(r.service.update) {

@@ -4,13 +4,16 @@ import (
 	"crypto/rand"
 	"fmt"
 	"net/http"
+	"regexp"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
 	"github.com/dockwire/dockwire/client/api"
 	"github.com/dockwire/dockwire/engine/enginetest"
+	"github.com/dockwire/dockwire/engine/enginetest/faults"
 )
 
 // A swarm of three real engines takes a few seconds to make, so that one is
@@ -23,6 +26,7 @@ func TestOnASwarm(t *testing.T) {
 	t.Run("those of a network reach each other and have volumes", func(t *testing.T) { networksAndVolumes(t, s) })
 	t.Run("a log outlives its replicas", func(t *testing.T) { logsOutliveReplicas(t, s) })
 	t.Run("a single replica is restarted and updated", func(t *testing.T) { singleIsReplaced(t, s) })
+	t.Run("a change is made once though it is not known to be made", func(t *testing.T) { changeIsMadeOnce(t, s) })
 	t.Run("doctor says how it is", func(t *testing.T) { doctorOnSwarm(t, s) })
 }
 
@@ -143,6 +147,12 @@ func replicaIsHeld(t *testing.T, s *enginetest.Swarm) {
 			return seen[want]
 		})
 	}
+	ended := func() bool { return ask[api.Inspect](w, "facts/inspect", nil).State == api.StateExited }
+	eventually(t, "it has ended", ended)
+	ask[api.Container](w, "facts/start", nil)
+	eventually(t, "it has run once more", func() bool {
+		return len(ask[api.LogsResult](w, "facts/logs", map[string]any{"grep": "^docker-init$"}).Lines) == 2 && ended()
+	})
 }
 
 func networksAndVolumes(t *testing.T, s *enginetest.Swarm) {
@@ -230,6 +240,28 @@ func singleIsReplaced(t *testing.T, s *enginetest.Swarm) {
 	}
 	if c := ask[api.Container](w, "web/update", map[string]any{"environment": map[string]string{"GREETING": "again"}}); c.Serving != 1 {
 		t.Errorf("update answered %+v", c)
+	}
+}
+
+// changeIsMadeOnce has the managers lose their leader, as far as the daemon is told,
+// right after each change: what was begun is waited for, and not begun again.
+func changeIsMadeOnce(t *testing.T, s *enginetest.Swarm) {
+	p := enginetest.NewProxyOf(t, s.Nodes[0].Socket)
+	d := startOnSwarm(t, s, "--docker-host", p.Socket())
+	w := d.connect(t)
+	first := ask[api.Build](w, "build", []any{"server", repository(t, server)})
+	ask[api.Container](w, "create", map[string]any{"image": "server", "name": "web"})
+	second := ask[api.Build](w, "build", []any{"server", repository(t, files{"Dockerfile": server["Dockerfile"] + "LABEL second=1\n"})})
+	var updates atomic.Int64
+	p.Inject(0, faults.Rule{Match: regexp.MustCompile(`^POST /services/[^/]+/update`), Status: http.StatusServiceUnavailable, Hit: func(string) { updates.Add(1) }})
+	if c := ask[api.Container](w, "web/update", nil); c.Commit != second.Commit || c.Serving != 1 {
+		t.Errorf("update answered %+v", c)
+	}
+	if n := updates.Load(); n != 2 {
+		t.Errorf("the service was changed %d times, not for the first replica and for the others", n)
+	}
+	if c := ask[api.Container](w, "web/rollback", nil); c.Commit != first.Commit {
+		t.Errorf("rollback answered %+v", c)
 	}
 }
 

@@ -31,6 +31,7 @@ type Rule struct {
 	Lose     bool              // its connection is cut, and it is not passed on
 	After    func()            // is called when the server has begun to answer, before that is passed back
 	Cut      bool              // its connection is cut then
+	Status   int               // is the answer's, in place of the server's own
 	Truncate int64             // so much of the answer's body is passed back, then the connection is cut
 	Stall    int64             // so much is passed back, then nothing more, and the connection stays
 	Drop     float64           // share of the answer's lines that are left out
@@ -153,6 +154,9 @@ func (p *Proxy) chance(share float64, whenZero bool) bool {
 func (p *Proxy) change(rule Rule, response *http.Response) error {
 	if rule.After != nil {
 		rule.After()
+	}
+	if rule.Status > 0 {
+		response.StatusCode = rule.Status
 	}
 	switch {
 	case rule.Cut:
