@@ -3,6 +3,7 @@ package engine
 import (
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"os"
 	"path/filepath"
@@ -126,6 +127,7 @@ func (s *Swarm) tidyLogs() {
 func (s *Swarm) copyLog(log *serviceLog, turn *logTurn) {
 	wait := newBackoff(firstBackoff, lastBackoff)
 	var last *session
+	told := false // that lines cannot be kept
 	for following := sync.OnceFunc(func() { close(turn.following) }); turn.ctx.Err() == nil; wait.wait(turn.ctx) {
 		current := s.awaitSession(turn.ctx)
 		if current == nil {
@@ -141,11 +143,17 @@ func (s *Swarm) copyLog(log *serviceLog, turn *logTurn) {
 			s.logs.retire(log)
 			return
 		}
-		if err != nil && turn.ctx.Err() == nil {
+		switch {
+		case err == nil, turn.ctx.Err() != nil:
+		case errors.Is(err, errNotKept) && !told:
+			told = true
+			s.log.Warn("what a service writes is not copied until it can be", zap.String("name", log.name), zap.Error(err))
+		default:
 			s.log.Debug("the log of a service is cut off", zap.String("name", log.name), zap.Error(err))
 		}
 		if log.heard.Load() != heard {
 			wait.reset()
+			told = told && errors.Is(err, errNotKept)
 		}
 	}
 }
@@ -166,6 +174,9 @@ func (s *Swarm) awaitSession(ctx context.Context) *session {
 	}
 	return nil
 }
+
+// errNotKept says that the disk does not take lines.
+var errNotKept = errors.New("they cannot be written to the state directory")
 
 // logOverlap is how far back a new answer begins: further than the clocks of the
 // nodes differ, and than a line takes to get here.
@@ -199,7 +210,7 @@ func (s *Swarm) copyFrom(ctx context.Context, from *session, log *serviceLog, fo
 	c.write = func(lines []byte) error {
 		log.heard.Store(time.Now().UnixNano())
 		if err := kept.Append(lines); err != nil {
-			return err
+			return fmt.Errorf("%w: %w", errNotKept, err)
 		}
 		log.newest = max(log.newest, c.newest) // from there on the next answer is asked for
 		return nil

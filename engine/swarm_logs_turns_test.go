@@ -9,7 +9,9 @@ import (
 	"testing/synctest"
 	"time"
 
+	"go.uber.org/zap"
 	"go.uber.org/zap/zaptest"
+	"go.uber.org/zap/zaptest/observer"
 
 	"github.com/dockwire/dockwire/client/api"
 	"github.com/dockwire/dockwire/engine/enginetest"
@@ -245,7 +247,9 @@ func TestALogIsFollowedAtOnceWhenAManagerIsThereAgain(t *testing.T) {
 }
 
 func TestLinesThatCouldNotBeKeptAreAskedForAgain(t *testing.T) {
-	s, m := madeUpSwarm(t, 1)
+	core, said := observer.New(zap.WarnLevel)
+	m := enginetest.NewManager(t, "turns", "1.51", 1, 1, "127.0.0.1:1")
+	s := runSwarm(t, Config{Host: m.Socket, Instance: "turns", Log: zap.New(core)})
 	comesToBe(t, "its log is followed", func() bool { return m.Followed() == 1 })
 	r, _ := s.state.get("app0")
 	log := s.logs.get(r)
@@ -257,6 +261,9 @@ func TestLinesThatCouldNotBeKeptAreAskedForAgain(t *testing.T) {
 	m.Write(0, "new")
 	heard := log.heard.Load()
 	comesToBe(t, "it was tried", func() bool { return log.heard.Load() > heard })
+	comesToBe(t, "it is told", func() bool {
+		return said.FilterMessageSnippet("is not copied").FilterField(zap.String("name", "app0")).Len() > 0
+	})
 	if err := os.Rename(away, log.dir); err != nil {
 		t.Fatal(err)
 	}

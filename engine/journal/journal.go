@@ -194,8 +194,8 @@ func (j *Journal) Close() {
 	}
 }
 
-// Remove ends the journal and deletes it. Readers go on with the segment that
-// they read.
+// Remove ends the journal and deletes it. Readers go on to the end of the segment
+// that they read.
 func (j *Journal) Remove() error {
 	j.Close()
 	return os.RemoveAll(j.dir)
@@ -314,7 +314,11 @@ func (r *Reader) advance() error {
 	defer r.journal.mu.Unlock()
 	for _, s := range r.journal.segments {
 		if s.first > r.segment {
-			return r.open(s.first)
+			err := r.open(s.first)
+			if r.journal.ended && errors.Is(err, os.ErrNotExist) {
+				return io.EOF // it was removed
+			}
+			return err
 		}
 	}
 	return io.EOF

@@ -112,3 +112,23 @@ func TestAReaderThatIsAtTheEndGoesOnWithWhatComes(t *testing.T) {
 		}
 	}
 }
+
+func TestAReaderOfAJournalThatIsRemovedEndsWithItsSegment(t *testing.T) {
+	j := open(t, t.TempDir(), Bounds{Segment: 20, Segments: 3})
+	write(t, j, 0, 5)
+	r, err := j.Reader(0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer r.Close()
+	if err := j.Remove(); err != nil {
+		t.Fatal(err)
+	}
+	read := 0
+	for ; err == nil; read++ {
+		_, err = r.Next()
+	}
+	if read < 2 || !errors.Is(err, io.EOF) {
+		t.Errorf("after %d lines it ended with %v", read, err)
+	}
+}
