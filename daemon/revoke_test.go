@@ -36,7 +36,7 @@ func TestAnOpenConnectionCanDoNothingOnceItsTokenIsRevoked(t *testing.T) {
 
 func TestATokenIsRefusedFromTheMomentThatItExpires(t *testing.T) {
 	d := runDaemon(t)
-	expires := time.Now().Add(2 * time.Second) // until then the stream has to have begun
+	expires := time.Now().Add(4 * time.Second) // until then the stream has to have begun
 	_, secret, err := access.CreateToken(d.StateDir, access.Read, access.Names{"*"}, expires)
 	if err != nil {
 		t.Fatal(err)

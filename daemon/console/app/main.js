@@ -15,6 +15,7 @@ const root = document.getElementById("app");
 let route = [];
 
 const views = {
+  __proto__: null, // a view is what is named here, and nothing else
   "": () => containersView(),
   c: (name, tab) => containerView(name, tab),
   logs: (names = "", how) => logsView(names.split(",").filter(Boolean), how),
@@ -23,8 +24,8 @@ const views = {
   create: () => createView(),
 };
 
-const entering = { images: loadImages, c: (_, tab) => tab === "update" && loadImages(), build: loadBuilds, create: prepareCreate };
-const titles = { "": "Containers", c: "", logs: "Logs", images: "Images", build: "Build", create: "Create" };
+const entering = { __proto__: null, images: loadImages, c: (_, tab) => tab === "update" && loadImages(), build: loadBuilds, create: prepareCreate };
+const titles = { __proto__: null, "": "Containers", c: "", logs: "Logs", images: "Images", build: "Build", create: "Create" };
 
 const LINKS = { connecting: "Connecting…", open: "Connected", waiting: "Reconnecting…" };
 
@@ -89,12 +90,21 @@ function goTo() {
   const given = /^#token=(.+)$/.exec(location.hash);
   if (given) {
     history.replaceState(null, "", location.pathname);
-    enter(decodeURIComponent(given[1]));
+    enter(decoded(given[1]));
   }
-  route = location.hash.replace(/^#\/?/, "").split("/").map(decodeURIComponent);
+  route = location.hash.replace(/^#\/?/, "").split("/").map(decoded);
   if (state.link !== "signedOut") entering[route[0]]?.(...route.slice(1));
   document.title = [titles[route[0]] || route[1], "dockwire"].filter(Boolean).join(" · ");
   changed();
+}
+
+// decoded gives a part of the fragment; one that is not encoded rightly is taken as it is.
+function decoded(part) {
+  try {
+    return decodeURIComponent(part);
+  } catch {
+    return part;
+  }
 }
 
 onchange(() => render(page(), root));

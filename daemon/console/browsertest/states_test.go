@@ -3,6 +3,8 @@ package browsertest
 import (
 	"testing"
 
+	"github.com/chromedp/chromedp"
+
 	"github.com/dockwire/dockwire/engine/enginetest"
 	"github.com/dockwire/dockwire/engine/git/gittest"
 )
@@ -58,4 +60,15 @@ func TestTheConsoleSaysHowManyReplicasServe(t *testing.T) {
 	p.shows(`tr[data-name="app1"] [data-label="State"]`, "3/3")
 	p.click(`tr[data-name="app1"] .name`)
 	p.shows("main .head", "3/3")
+}
+
+func TestALinkThatLeadsNowhereLeadsToTheContainers(t *testing.T) {
+	d := startDaemon(t)
+	p := openConsole(t, d)
+	for _, link := range []string{"#/%", "#/nowhere", "#/toString", "#/__proto__"} {
+		p.do(chromedp.Navigate(d.url() + "#/images"))
+		p.shows("main h1", "No images yet")
+		p.do(chromedp.Navigate(d.url() + link))
+		p.await(`document.querySelector('main .empty a[href="#/build"]')`)
+	}
 }
